@@ -1,0 +1,3 @@
+using RagPlatform.Dashboard;
+
+await DashboardApp.Build(args).RunAsync();

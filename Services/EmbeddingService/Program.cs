@@ -1,0 +1,3 @@
+using RagPlatform.EmbeddingService;
+
+await EmbeddingServiceApp.Build(args).RunAsync();

@@ -1,0 +1,3 @@
+using RagPlatform.IndexingWorker;
+
+await IndexingWorkerApp.Build(args).RunAsync();

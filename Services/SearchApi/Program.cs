@@ -1,0 +1,3 @@
+using RagPlatform.SearchApi;
+
+await SearchApiApp.Build(args).RunAsync();

@@ -1,0 +1,36 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+
+namespace RagPlatform.Storage;
+
+/// <summary>Registers the stores over the service's <c>NpgsqlDataSource</c>.</summary>
+public static class StorageExtensions
+{
+    /// <summary>Adds every store, the schema's migration at start, and a health check that is unhealthy until the schema is there.</summary>
+    public static IServiceCollection AddStorage(this IServiceCollection services)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<SchemaMigrator>();
+        services.AddHostedService(provider => provider.GetRequiredService<SchemaMigrator>());
+        services.AddHealthChecks().AddCheck<SchemaHealthCheck>("schema");
+
+        services.AddSingleton<WorkspaceStore>();
+        services.AddSingleton<SpaceStore>();
+        services.AddSingleton<ApiKeyStore>();
+        services.AddSingleton<DocumentStore>();
+        services.AddSingleton<IndexingStatusStore>();
+        return services;
+    }
+
+    private sealed class SchemaHealthCheck(SchemaMigrator migrator) : IHealthCheck
+    {
+        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+            Task.FromResult(migrator.Ready switch
+            {
+                { IsCompletedSuccessfully: true } => HealthCheckResult.Healthy(),
+                { IsFaulted: true } task => HealthCheckResult.Unhealthy(task.Exception!.InnerException!.Message),
+                _ => HealthCheckResult.Unhealthy("The schema is not there yet."),
+            });
+    }
+}

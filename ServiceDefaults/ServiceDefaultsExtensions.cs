@@ -1,15 +1,40 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using RagPlatform.ServiceDefaults.Health;
+using RagPlatform.ServiceDefaults.Http;
+using RagPlatform.ServiceDefaults.Telemetry;
 
 namespace RagPlatform.ServiceDefaults;
 
-/// <summary>What every service shares: telemetry, health, resilience and connections.</summary>
+/// <summary>What every service shares: telemetry, health, request limits and the shape of errors.</summary>
 public static class ServiceDefaultsExtensions
 {
-    /// <summary>Adds telemetry, health checks, problem details and HTTP resilience.</summary>
-    public static TBuilder AddServiceDefaults<TBuilder>(this TBuilder builder)
-        where TBuilder : IHostApplicationBuilder => builder;
+    /// <summary>Adds telemetry, health checks, request limits, problem details and the exception handler behind <c>UseExceptionHandler()</c>.</summary>
+    /// <param name="builder">The service's builder.</param>
+    /// <param name="serviceName">
+    /// The name that telemetry carries. <c>OTEL_SERVICE_NAME</c> wins over it; without both it is the application's name.
+    /// </param>
+    /// <returns>The same builder.</returns>
+    public static TBuilder AddServiceDefaults<TBuilder>(this TBuilder builder, string? serviceName = null)
+        where TBuilder : IHostApplicationBuilder
+    {
+        builder.Services.TryAddSingleton(TimeProvider.System);
+        builder.AddTelemetry(serviceName);
+        builder.AddRequestDefaults();
+        builder.Services.AddHealthChecks().AddCheck<LivenessCheck>("self", tags: [HealthEndpoints.LiveTag]);
+        return builder;
+    }
 
-    /// <summary>Maps <c>/health</c>, <c>/alive</c> and <c>/metrics</c>.</summary>
-    public static WebApplication MapDefaultEndpoints(this WebApplication app) => app;
+    /// <summary>
+    /// Maps <c>/health</c> (may this instance get traffic), <c>/alive</c> (is the process sound) and <c>/metrics</c> (Prometheus text),
+    /// in every environment: Azure Container Apps, Kubernetes and the AppHost all probe them. None of them asks for a key.
+    /// </summary>
+    public static WebApplication MapDefaultEndpoints(this WebApplication app)
+    {
+        app.MapHealthEndpoints();
+        app.MapMetricsEndpoint();
+        return app;
+    }
 }

@@ -1,0 +1,122 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace RagPlatform.ServiceDefaults.Connections;
+
+/// <summary>The connection to Valkey.</summary>
+public static class CacheExtensions
+{
+    private static readonly TimeSpan s_checkTimeout = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// Registers <see cref="CacheConnection"/> over <c>ConnectionStrings:{connectionName}</c>, else <c>REDIS_URL</c>, else <c>REDIS_HOST</c>,
+    /// <c>REDIS_PORT</c> and <c>REDIS_PASSWORD</c>; with none of them every lookup is a miss. The connection is made in the background, so that a
+    /// start never waits for it. The health check <c>cache</c> is <em>Degraded</em> at worst: a lost cache is no outage.
+    /// </summary>
+    /// <param name="builder">The service's builder.</param>
+    /// <param name="connectionName">The name of the connection string.</param>
+    /// <returns>The same builder.</returns>
+    public static IHostApplicationBuilder AddRagCache(this IHostApplicationBuilder builder, string connectionName = "cache")
+    {
+        var endpoint = CacheEndpoint.Find(builder.Configuration, connectionName);
+        builder.Services.AddSingleton<IValidateOptions<CacheOptions>, CacheOptionsValidator>();
+        builder.Services.AddOptions<CacheOptions>().BindConfiguration(CacheOptions.Section).ValidateOnStart();
+        builder.Services.AddMetrics();
+        builder.Services.AddSingleton(services => new CacheConnection(
+            endpoint is not null,
+            services.GetRequiredService<IOptions<CacheOptions>>(),
+            services.GetService<TimeProvider>() ?? TimeProvider.System,
+            services.GetRequiredService<IMeterFactory>(),
+            services.GetRequiredService<ILogger<CacheConnection>>()));
+        builder.Services.AddHealthChecks().AddCheck<CacheHealthCheck>("cache", HealthStatus.Degraded, tags: [], timeout: s_checkTimeout);
+        if (endpoint is null)
+        {
+            return builder;
+        }
+
+        var options = builder.Configuration.GetSection(CacheOptions.Section);
+        builder.AddRedisClient(
+            connectionName,
+            settings =>
+            {
+                settings.ConnectionString = endpoint.ConnectionString;
+                settings.DisableHealthChecks = settings.DisableTracing = settings.DisableAutoActivation = true;
+            },
+            redis => Configure(redis, endpoint, options.Get<CacheOptions>() ?? new(), builder.Environment.ApplicationName));
+        builder.Services.AddHostedService<CacheConnector>();
+        return builder;
+    }
+
+    // A server that is away at first, or goes, is reconnected to for ever. What the connection string says itself, stays.
+    private static void Configure(ConfigurationOptions redis, CacheEndpoint endpoint, CacheOptions options, string clientName)
+    {
+        var connectTimeout = (int)options.ConnectTimeout.TotalMilliseconds;
+        redis.AbortOnConnectFail = false;
+        redis.Password = endpoint.Password ?? redis.Password;
+        redis.ClientName ??= clientName;
+        Unless("connectRetry", () => redis.ConnectRetry = 1);
+        Unless("connectTimeout", () => redis.ConnectTimeout = connectTimeout);
+        Unless("syncTimeout", () => redis.SyncTimeout = connectTimeout);
+        Unless("keepAlive", () => redis.KeepAlive = 10);
+
+        void Unless(string keyword, Action set)
+        {
+            if (!endpoint.ConnectionString.Contains(keyword + "=", StringComparison.OrdinalIgnoreCase))
+            {
+                set();
+            }
+        }
+    }
+}
+
+/// <summary>Makes the connection in the background, and tries again until there is one. From then on it reconnects by itself.</summary>
+internal sealed partial class CacheConnector(
+    CacheConnection cache, IServiceProvider services, TimeProvider time, ILogger<CacheConnector> logger) : BackgroundService
+{
+    private static readonly TimeSpan s_retryDelay = TimeSpan.FromSeconds(5);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                // The container's factory connects synchronously. One that throws is asked again: only a result is kept.
+                cache.Use(await Task.Run(services.GetRequiredService<IConnectionMultiplexer>, stoppingToken));
+                return;
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                LogFailed(logger, s_retryDelay.TotalSeconds, exception.GetType().Name);
+            }
+
+            await Task.Delay(s_retryDelay, time, stoppingToken);
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "The cache cannot be connected to ({Failure}); next attempt in {DelaySeconds} s")]
+    private static partial void LogFailed(ILogger logger, double delaySeconds, string failure);
+}
+
+/// <summary>Healthy when the cache answers or none is configured; else as its registration says, which for us is <em>Degraded</em>.</summary>
+internal sealed class CacheHealthCheck(CacheConnection cache) : IHealthCheck
+{
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        if (!cache.IsConfigured)
+        {
+            return HealthCheckResult.Healthy("No cache is configured; everything comes from its source.");
+        }
+
+        var (answered, _) = await cache.TryGetAsync(database => database.PingAsync(), cancellationToken);
+        return answered
+            ? HealthCheckResult.Healthy()
+            : new(context.Registration.FailureStatus, "The cache does not answer; everything comes from its source.");
+    }
+}

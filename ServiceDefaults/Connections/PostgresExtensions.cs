@@ -1,0 +1,92 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace RagPlatform.ServiceDefaults.Connections;
+
+/// <summary>The connection to PostgreSQL.</summary>
+public static class PostgresExtensions
+{
+    /// <summary>The name of the health check.</summary>
+    internal const string CheckName = "postgres";
+
+    private static readonly TimeSpan s_checkTimeout = TimeSpan.FromSeconds(3);
+
+    /// <summary>
+    /// Registers <see cref="NpgsqlDataSource"/> over <c>ConnectionStrings:{connectionName}</c> with our pool figures, and the health check
+    /// <c>postgres</c>, which is <em>Unhealthy</em> while the server does not answer. Nothing connects before the first use.
+    /// </summary>
+    /// <param name="builder">The service's builder.</param>
+    /// <param name="connectionName">The name of the connection string.</param>
+    /// <param name="configure">This service's own defaults; the section <c>Postgres</c> and the connection string win over them.</param>
+    /// <param name="configureDataSource">Further settings of the data source, such as type mappings.</param>
+    /// <returns>The same builder.</returns>
+    public static IHostApplicationBuilder AddRagPostgres(
+        this IHostApplicationBuilder builder,
+        string connectionName = "ragdb",
+        Action<PostgresOptions>? configure = null,
+        Action<NpgsqlDataSourceBuilder>? configureDataSource = null)
+    {
+        var configuration = builder.Configuration;
+        builder.Services.AddSingleton<IValidateOptions<PostgresOptions>, PostgresOptionsValidator>();
+        var options = builder.Services.AddOptions<PostgresOptions>();
+        if (configure is not null)
+        {
+            options.Configure(configure);
+        }
+
+        options.Bind(configuration.GetSection(PostgresOptions.Section)).ValidateOnStart();
+
+        // Our own check replaces the package's, so that both package feeds behave the same; telemetry is subscribed to by name.
+        builder.AddNpgsqlDataSource(
+            connectionName,
+            settings => settings.DisableHealthChecks = settings.DisableMetrics = settings.DisableTracing = true,
+            dataSource =>
+            {
+                var figures = new PostgresOptions();
+                configure?.Invoke(figures);
+                configuration.GetSection(PostgresOptions.Section).Bind(figures);
+                figures.ApplyTo(dataSource.ConnectionStringBuilder, dataSource.ConnectionString);
+
+                // The pool's name in metrics. Without it Npgsql uses the connection string.
+                dataSource.Name = connectionName;
+                if (string.IsNullOrEmpty(dataSource.ConnectionStringBuilder.ApplicationName))
+                {
+                    dataSource.ConnectionStringBuilder.ApplicationName = builder.Environment.ApplicationName;
+                }
+
+                configureDataSource?.Invoke(dataSource);
+            });
+        builder.Services.AddHealthChecks().AddCheck<PostgresHealthCheck>(CheckName, HealthStatus.Unhealthy, tags: [], timeout: s_checkTimeout);
+        return builder;
+    }
+}
+
+/// <summary>Asks PostgreSQL for an answer: a connection that comes from the pool says nothing about the server.</summary>
+internal sealed class PostgresHealthCheck(NpgsqlDataSource dataSource) : IHealthCheck
+{
+    // The empty statement: a round trip that needs no plan, no snapshot and no rights.
+    private const string EmptyStatement = ";";
+
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await using var command = dataSource.CreateCommand(EmptyStatement);
+            command.CommandTimeout = 2;
+            await command.ExecuteNonQueryAsync(cancellationToken);
+            return HealthCheckResult.Healthy();
+        }
+        catch (PostgresException exception)
+        {
+            return new(context.Registration.FailureStatus, $"PostgreSQL refused the connection (SQLSTATE {exception.SqlState}).");
+        }
+        catch (Exception exception) when (exception is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException)
+        {
+            return new(context.Registration.FailureStatus, "PostgreSQL does not answer.");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace RagPlatform.ServiceDefaults.Http;
+
+/// <summary>
+/// Says what a caller can do about an exception: a request that cannot be read names the field, a database that is away is 503 with
+/// <c>Retry-After</c>, a caller that left gets nothing. Everything else is 500 without details.
+/// </summary>
+internal sealed partial class RequestExceptionHandler(IProblemDetailsService problems, ILogger<RequestExceptionHandler> logger) : IExceptionHandler
+{
+    private const int RetryAfterSeconds = 2;
+
+    public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancellationToken)
+    {
+        if (exception is OperationCanceledException && context.RequestAborted.IsCancellationRequested)
+        {
+            context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+            return true;
+        }
+
+        if (Describe(exception) is not { } problem)
+        {
+            LogFailed(logger, context.Request.Method, context.GetEndpoint()?.DisplayName ?? "(no endpoint)", exception);
+            problem = new() { Status = StatusCodes.Status500InternalServerError };
+        }
+        else if (problem.Status == StatusCodes.Status503ServiceUnavailable)
+        {
+            LogUnavailable(logger, context.Request.Method, context.GetEndpoint()?.DisplayName ?? "(no endpoint)", exception.GetType().Name);
+            context.Response.Headers.RetryAfter = RetryAfterSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+
+        context.Response.StatusCode = problem.Status!.Value;
+        return await problems.TryWriteAsync(new() { HttpContext = context, ProblemDetails = problem, Exception = exception });
+    }
+
+    /// <summary>The problem that an exception stands for, or <see langword="null"/> where it is our own fault.</summary>
+    internal static ProblemDetails? Describe(Exception exception) => exception switch
+    {
+        BadHttpRequestException { InnerException: JsonException json } bad => new HttpValidationProblemDetails(
+            new Dictionary<string, string[]> { [Field(json)] = [Sentence(json)] })
+        {
+            Status = bad.StatusCode,
+            Title = "The request body is not what this endpoint expects.",
+        },
+        BadHttpRequestException bad => new() { Status = bad.StatusCode, Detail = bad.Message },
+        NpgsqlException { IsTransient: true } or NpgsqlException { InnerException: TimeoutException } => new()
+        {
+            Status = StatusCodes.Status503ServiceUnavailable,
+            Title = "The database does not answer.",
+            Detail = "Try again shortly. Repeating a write is safe: documents are put by their own id.",
+        },
+        _ => null,
+    };
+
+    // "$.documents[3].metadata" becomes "documents[3].metadata"; a body that is no JSON at all has no path.
+    private static string Field(JsonException json) => json.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : "body";
+
+    // The parser's own sentence ends with " Path: $.x | LineNumber: 0 | BytePositionInLine: 5.": the path is the key already.
+    private static string Sentence(JsonException json)
+    {
+        var end = json.Message.IndexOf(" Path: ", StringComparison.Ordinal);
+        var text = end > 0 ? json.Message[..end] : json.Message;
+        return json.LineNumber is { } line ? $"{text} (line {line + 1})" : text;
+    }
+
+    [LoggerMessage(1, LogLevel.Error, "{Method} {Endpoint} failed")]
+    private static partial void LogFailed(ILogger logger, string method, string endpoint, Exception exception);
+
+    [LoggerMessage(2, LogLevel.Warning, "{Method} {Endpoint} was refused: the database does not answer ({Failure})")]
+    private static partial void LogUnavailable(ILogger logger, string method, string endpoint, string failure);
+}

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using RagPlatform.ServiceDefaults.Health;
 using RagPlatform.ServiceDefaults.Http;
 using RagPlatform.ServiceDefaults.Telemetry;
@@ -23,6 +24,8 @@ public static class ServiceDefaultsExtensions
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.AddTelemetry(serviceName);
         builder.AddRequestDefaults();
+        builder.Quieten("Microsoft.AspNetCore");
+        builder.Quieten("System.Net.Http.HttpClient");
         builder.Services.AddHealthChecks().AddCheck<LivenessCheck>("self", tags: [HealthEndpoints.LiveTag]);
         return builder;
     }
@@ -36,5 +39,14 @@ public static class ServiceDefaultsExtensions
         app.MapHealthEndpoints();
         app.MapMetricsEndpoint();
         return app;
+    }
+
+    // Several lines for each request say less than the metrics do. The configuration can bring them back: Logging:LogLevel:{category}.
+    private static void Quieten(this IHostApplicationBuilder builder, string category)
+    {
+        if (builder.Configuration[$"Logging:LogLevel:{category}"] is null)
+        {
+            builder.Logging.AddFilter(category, LogLevel.Warning);
+        }
     }
 }

@@ -63,6 +63,12 @@ internal sealed partial class RequestExceptionHandler(IProblemDetailsService pro
     // The parser's own sentence ends with " Path: $.x | LineNumber: 0 | BytePositionInLine: 5.": the path is the key already.
     private static string Sentence(JsonException json)
     {
+        // This one names our own types, which mean nothing to the caller.
+        if (json.Message.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal))
+        {
+            return "The value is not of the type that is expected here.";
+        }
+
         var end = json.Message.IndexOf(" Path: ", StringComparison.Ordinal);
         var text = end > 0 ? json.Message[..end] : json.Message;
         return json.LineNumber is { } line ? $"{text} (line {line + 1})" : text;

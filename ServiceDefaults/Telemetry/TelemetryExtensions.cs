@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using System.Reflection;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -50,11 +51,11 @@ internal static class TelemetryExtensions
             return;
         }
 
+        builder.Services.AddSingleton<IStartupFilter, RequestTags>();
         builder.Services.AddSingleton(services => Sdk.CreateTracerProviderBuilder()
             .ConfigureServices(inner => inner.AddSingleton(services.GetRequiredService<IConfiguration>()))
             .SetResourceBuilder(CreateResource(configuration, name))
             .AddSource(Sources)
-            .AddProcessor(new ProbeFilter())
             .AddOtlpExporter()
             .Build()!);
         builder.Logging.AddOpenTelemetry(logging =>

@@ -1,3 +1,4 @@
 using RagPlatform.Dashboard;
+using RagPlatform.ServiceDefaults;
 
-await DashboardApp.Build(args).RunAsync();
+return await ServiceRunner.RunAsync(() => DashboardApp.Build(args));

@@ -1,3 +1,4 @@
 using RagPlatform.EmbeddingService;
+using RagPlatform.ServiceDefaults;
 
-await EmbeddingServiceApp.Build(args).RunAsync();
+return await ServiceRunner.RunAsync(() => EmbeddingServiceApp.Build(args));

@@ -1,3 +1,4 @@
 using RagPlatform.IndexingWorker;
+using RagPlatform.ServiceDefaults;
 
-await IndexingWorkerApp.Build(args).RunAsync();
+return await ServiceRunner.RunAsync(() => IndexingWorkerApp.Build(args));

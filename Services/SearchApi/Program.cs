@@ -1,3 +1,4 @@
 using RagPlatform.SearchApi;
+using RagPlatform.ServiceDefaults;
 
-await SearchApiApp.Build(args).RunAsync();
+return await ServiceRunner.RunAsync(() => SearchApiApp.Build(args));

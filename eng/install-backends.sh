@@ -180,16 +180,15 @@ run() {
   fi
 }
 
-# no_autostart UNIT...: the package's service may not start now, nor at the next boot. A service that was there before is not touched.
+# no_autostart SERVICE: the package's service may not start now, nor at the next boot. A service that was there before is not touched.
 no_autostart() {
+  local service=$1
+  if [ -e "/lib/systemd/system/$service.service" ] || [ -e "/etc/init.d/$service" ]; then return 0; fi
   export RUNLEVEL=1
-  local unit
+  undo+=("update-rc.d $service disable >/dev/null 2>&1")
   [ -d /run/systemd/system ] || return 0
-  for unit in "$@"; do
-    systemctl cat "$unit" >/dev/null 2>&1 && continue
-    systemctl mask --runtime --quiet "$unit" 2>/dev/null || continue
-    undo+=("systemctl unmask --runtime --quiet $unit; systemctl disable --quiet $unit 2>/dev/null")
-  done
+  systemctl mask --runtime --quiet "$service" 2>/dev/null || true
+  undo+=("systemctl unmask --runtime --quiet $service")
 }
 
 install_packages() { apt-get "${apt[@]}" install --no-install-recommends "$@"; }
@@ -209,7 +208,7 @@ run "reading the package lists" refresh
 # build_pgvector MAJOR: compiles pgvector against that PostgreSQL and installs it as a package. The headers are unpacked next to it
 # rather than installed: their packages would bring a whole LLVM. Compilers that were missing are removed again.
 build_pgvector() {
-  local major=$1 root=$work/headers tree=$work/tree package version tools=() before after
+  local major=$1 root=$work/headers tree=$work/tree package version tools=()
   [ -n "$source_suite" ] || die "no pgvector $min_pgvector for PostgreSQL $major on $ID. Please install postgresql-$major-pgvector."
   extra_suite deb-src "$source_suite" main universe
   [ "$ID" = ubuntu ] || sed -i 's/ universe$//' "$work/parts/extra-deb-src-$source_suite.sources"
@@ -218,10 +217,10 @@ build_pgvector() {
   command -v gcc >/dev/null || tools+=(gcc libc6-dev)
   command -v make >/dev/null || tools+=(make)
   if [ ${#tools[@]} -gt 0 ]; then
-    before=$(dpkg-query -W -f '${Package}:${Architecture}\n' | sort)
+    installed_packages >"$work/before-tools"
+    undo+=(remove_tools)
     run "installing ${tools[*]} for the time of the build" install_packages "${tools[@]}"
-    after=$(dpkg-query -W -f '${Package}:${Architecture}\n' | sort)
-    undo+=("apt-get -qq -y -o Dpkg::Use-Pty=0 purge $(comm -13 <(echo "$before") <(echo "$after") | grep -v ':all$' | tr '\n' ' ') >/dev/null 2>&1")
+    installed_packages >"$work/with-tools"
   fi
 
   cd "$work/source"
@@ -247,6 +246,17 @@ build_pgvector() {
   run "packaging it as postgresql-$major-pgvector" package_pgvector "$major" "$version" "$tree" "${options[@]}"
   run "installing postgresql-$major-pgvector" dpkg -i "$work/pgvector.deb"
   cd /
+  # At once, not at the end: what is installed next may need a library that came with the compiler.
+  remove_tools
+}
+
+installed_packages() { dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' | sed -n 's/^ii *//p' | sort; }
+
+# Removes exactly the packages that came with the compiler; nothing when there was one before.
+remove_tools() {
+  [ -s "$work/with-tools" ] || return 0
+  comm -13 "$work/before-tools" "$work/with-tools" | xargs apt-get "${apt[@]}" purge >/dev/null 2>&1 || true
+  rm -f "$work/with-tools"
 }
 
 package_pgvector() {
@@ -275,7 +285,7 @@ if ! has_postgres; then
     major=$(apt-cache "${apt[@]}" depends postgresql 2>/dev/null | sed -n 's/^ *Depends: postgresql-\([0-9]*\)$/\1/p' | sort -n | tail -n 1)
     [ "${major:-0}" -ge "$min_postgres" ] || die "this release offers PostgreSQL ${major:-none}; needed is $min_postgres or newer. Please install it."
     packages+=("postgresql-$major")
-    no_autostart postgresql.service
+    no_autostart postgresql
     # Nor may the package create its default cluster: nothing here would use it.
     settings=/etc/postgresql-common/createcluster.d
     undo+=("rm -f $settings/ragplatform.conf")
@@ -293,11 +303,11 @@ fi
 
 if ! has_valkey; then
   [ -n "$(candidate valkey-server)" ] || die "apt offers no valkey-server here (Ubuntu: is the component universe enabled?). Please install it."
-  no_autostart valkey-server.service
+  no_autostart valkey-server
   run "installing valkey-server" install_packages valkey-server
 fi
 if ! has_pgbouncer; then
-  no_autostart pgbouncer.service
+  no_autostart pgbouncer
   run "installing pgbouncer" install_packages pgbouncer
 fi
 if ! has_chromium; then

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Builds everything and runs every test; the last line says how many passed and failed.
+#   ./test.sh [--coverage] [PROJECT...]     e.g. ./test.sh Storage.Tests Integration.Tests
+#     --coverage    also prints the line coverage of every assembly, over all the tests that ran
+# Exit code 0 when everything passed. Integration tests run on PostgreSQL and Valkey processes of their own in a temporary folder, or
+# on the servers that RAG_TEST_POSTGRES and RAG_TEST_VALKEY name. With CI set a missing server fails; otherwise its tests are skipped.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/eng/common.sh"
+cd "$rag_root"
+
+coverage=false projects=()
+for arg in "$@"; do
+  case $arg in
+    --coverage) coverage=true ;;
+    -h|--help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -*) die "unknown option $arg (there is --coverage)" ;;
+    *) [ -d "Tests/$arg" ] || die "there is no Tests/$arg"; projects+=("$arg") ;;
+  esac
+done
+[ ${#projects[@]} -gt 0 ] || mapfile -t projects < <(cd Tests && ls -d *.Tests)
+
+backends=(--pgbouncer)
+[ -z "$(find Tests/Browser.Tests -maxdepth 2 -name '*Tests.cs' -print -quit)" ] || backends+=(--chromium)
+eng/install-backends.sh "${backends[@]}" || [ -z "${CI:-}" ] || die "the servers that the tests need are missing."
+need_dotnet
+eng/probe-feed.sh
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+say "building (Release)"
+quietly dotnet build RagPlatform.sln -c Release -v q -nologo -clp:NoSummary || die "the build failed."
+
+collect=()
+if $coverage; then
+  collect=(--collect "XPlat Code Coverage" -- DataCollectionRunSettings.DataCollectors.DataCollector.Configuration.Include='[RagPlatform.*]*'
+    DataCollectionRunSettings.DataCollectors.DataCollector.Configuration.Exclude='[RagPlatform.*.Tests]*')
+fi
+
+# The runner's closing line: "Passed!  - Failed:     0, Passed:    12, Skipped:     0, Total:    12, Duration: 85 ms - X.dll (net10.0)"
+count() { sed -n "s/^\(Passed\|Failed\|Skipped\)! .* *$1: *\([0-9]*\),.*/\2/p" "$results/log" | awk '{ n += $1 } END { print n + 0 }'; }
+
+total_passed=0 total_failed=0 total_skipped=0
+for project in "${projects[@]}"; do
+  if [ "$project" = AppHost.Tests ] && ! has_aspire_packages; then
+    printf '%-24s not built: the NuGet feed has no Aspire packages\n' "$project"
+    continue
+  fi
+  code=0 began=$SECONDS
+  timeout -k 10 900 dotnet test "Tests/$project" -c Release --no-build --nologo --logger "console;verbosity=minimal" \
+    --results-directory "$results/$project" "${collect[@]}" >"$results/log" 2>&1 || code=$?
+  passed=$(count Passed) failed=$(count Failed) skipped=$(count Skipped)
+  # A run that broke before it could count is a failure that no line counts.
+  if [ "$code" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+  [ "$failed" -eq 0 ] || cat "$results/log"
+  if [ "$skipped" -gt 0 ]; then grep -E '^ +.*\[SKIP\]|Skipped ' "$results/log" | head -n 5 || true; fi
+  printf '%-24s %5d passed, %d failed, %d skipped  (%d s)\n' "$project" "$passed" "$failed" "$skipped" $((SECONDS - began))
+  total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed)) total_skipped=$((total_skipped + skipped))
+done
+
+# Line coverage of each assembly: a line counts as covered when any test project ran it. Generated files do not count.
+print_coverage() {
+  find "$results" -name coverage.cobertura.xml -exec cat {} + | awk '
+    /<package name=/ { split($0, part, "\""); assembly = part[2] }
+    /<class / { file = $0; sub(/.* filename="/, "", file); sub(/".*/, "", file) }
+    /<line / && file !~ /(^|\/)obj\// {
+      number = $0; sub(/.* number="/, "", number); sub(/".*/, "", number)
+      hits = $0; sub(/.* hits="/, "", hits); sub(/".*/, "", hits)
+      key = assembly SUBSEP file SUBSEP number
+      if (!(key in line)) { line[key] = 0; lines[assembly]++ }
+      if (hits > 0 && !line[key]) { line[key] = 1; covered[assembly]++ }
+    }
+    END {
+      for (assembly in lines) {
+        printf "%-32s %5.1f %% of %d lines\n", assembly, 100 * covered[assembly] / lines[assembly], lines[assembly] | "sort"
+        all += lines[assembly]; hit += covered[assembly]
+      }
+      close("sort")
+      if (all) printf "%-32s %5.1f %% of %d lines\n", "all", 100 * hit / all, all
+    }'
+}
+if $coverage; then print_coverage; fi
+
+if [ "$total_skipped" -gt 0 ]; then
+  echo "$total_passed passed, $total_failed failed, $total_skipped skipped"
+else
+  echo "$total_passed passed, $total_failed failed"
+fi
+[ "$total_failed" -eq 0 ]

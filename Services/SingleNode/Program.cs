@@ -1,1 +1,3 @@
-return 0;
+using RagPlatform.SingleNode;
+
+return await SingleNodeCommand.RunAsync(args);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -47,7 +48,9 @@ internal sealed class RequestTags : IStartupFilter
         }
         finally
         {
-            var route = (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText;
+            // The exception handler clears the endpoint, and remembers it.
+            var endpoint = context.GetEndpoint() ?? context.Features.Get<IExceptionHandlerFeature>()?.Endpoint;
+            var route = (endpoint as RouteEndpoint)?.RoutePattern.RawText;
             activity.DisplayName = route is null ? context.Request.Method : $"{context.Request.Method} {route}";
             activity.SetTag("http.route", route);
             activity.SetTag("http.response.status_code", context.Response.StatusCode);

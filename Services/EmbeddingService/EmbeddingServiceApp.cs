@@ -1,4 +1,8 @@
+using RagPlatform.EmbeddingService.Wire;
 using RagPlatform.ServiceDefaults;
+using RagPlatform.ServiceDefaults.Auth;
+using RagPlatform.ServiceDefaults.Connections;
+using RagPlatform.Storage;
 
 namespace RagPlatform.EmbeddingService;
 
@@ -12,10 +16,30 @@ public static class EmbeddingServiceApp
     {
         var builder = WebApplication.CreateBuilder(args);
         configure?.Invoke(builder);
-        builder.AddServiceDefaults();
+        builder.AddServiceDefaults("embedding-service");
+        builder.AddRagCache();
+
+        // Without a database it is a gateway with caches in memory and Valkey: no durable cache, no budgets, no workspace keys.
+        if (builder.Configuration.GetConnectionString("ragdb") is { Length: > 0 })
+        {
+            builder.AddRagPostgres();
+            builder.Services.AddStorage();
+            builder.Services.AddSingleton<IApiKeyStore, WorkspaceKeys>();
+        }
+
+        builder.AddApiKeyAuthentication(scheme => scheme.WriteRefusal = (context, problem) =>
+        {
+            var (type, code) = ErrorWriter.Describe(context.Response.StatusCode);
+            return ErrorWriter.WriteAsync(context, context.Response.StatusCode, $"{problem.Title} {problem.Detail}".Trim(), type, code: code);
+        });
+        builder.AddEmbedding();
 
         var app = builder.Build();
+        app.UseMiddleware<ErrorMiddleware>();
+        app.UseAuthentication();
+        app.UseAuthorization();
         app.MapDefaultEndpoints();
+        app.MapEmbeddings();
         return app;
     }
 }

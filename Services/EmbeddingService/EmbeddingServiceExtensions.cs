@@ -1,0 +1,63 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using RagPlatform.EmbeddingService.Gateway;
+using RagPlatform.EmbeddingService.Providers;
+using RagPlatform.EmbeddingService.Registry;
+
+namespace RagPlatform.EmbeddingService;
+
+/// <summary>Registers what the service is made of.</summary>
+internal static partial class EmbeddingServiceExtensions
+{
+    public static WebApplicationBuilder AddEmbedding(this WebApplicationBuilder builder)
+    {
+        // First in the order of sources, so that settings of our own names win.
+        builder.Configuration.Sources.Insert(0, new Microsoft.Extensions.Configuration.Memory.MemoryConfigurationSource
+        {
+            InitialData = EnvironmentNames.Translate(builder.Configuration),
+        });
+
+        var services = builder.Services;
+        services.AddSingleton<IValidateOptions<EmbeddingOptions>, EmbeddingOptionsValidator>();
+        services.AddOptions<EmbeddingOptions>().BindConfiguration(EmbeddingOptions.Section).ValidateOnStart();
+        services.TryAddSingleton(_ => ProviderHttp.Create());
+        services.AddSingleton<ModelCatalog>();
+        services.AddSingleton(provider =>
+        {
+            var options = provider.GetRequiredService<IOptions<EmbeddingOptions>>().Value;
+            return new ModelRegistry(provider.GetRequiredService<ModelCatalog>().Create(options), options.DefaultModel);
+        });
+        services.AddSingleton<EmbeddingGateway>();
+        services.AddHostedService<ModelAnnouncement>();
+        return builder;
+    }
+
+    /// <summary>Says at start which models there are, and which of them only compare words.</summary>
+    private sealed partial class ModelAnnouncement(ModelRegistry registry, ILogger<ModelAnnouncement> logger) : IHostedService
+    {
+        public Task StartAsync(CancellationToken cancellationToken)
+        {
+            foreach (var model in registry.Models)
+            {
+                LogModel(model.Definition.Name, model.Definition.Space.Id, string.Join(", ", model.Endpoints.Select(endpoint => endpoint.Provider)));
+            }
+
+            if (registry.Find(registry.DefaultModel) is { Definition.Space.Lexical: true })
+            {
+                LogLexical(registry.DefaultModel);
+            }
+
+            return Task.CompletedTask;
+        }
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        [LoggerMessage(1, LogLevel.Information, "Model {Model} in space {Space}, served by {Providers}")]
+        private partial void LogModel(string model, string space, string providers);
+
+        [LoggerMessage(2, LogLevel.Warning,
+            "The default model {Model} is lexical, not semantic: vector search finds shared words, not shared meaning. "
+            + "Set OPENAI_API_KEY or HF_API_KEY and EMBEDDINGS_PROVIDER for a semantic one.")]
+        private partial void LogLexical(string model);
+    }
+}

@@ -1,0 +1,65 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.AI;
+
+namespace RagPlatform.EmbeddingService.Providers;
+
+/// <summary>Nothing is cached or answered before it passed this.</summary>
+internal static class AnswerCheck
+{
+    private const float UnitTolerance = 1e-3f;
+
+    /// <summary>The vectors of an answer, checked.</summary>
+    /// <param name="answer">What the provider answered, in the order of the texts.</param>
+    /// <param name="count">Texts that were sent.</param>
+    /// <param name="dimensions">Dimensions of the space.</param>
+    /// <param name="normalized">Whether vectors of the space have unit length: others are scaled to it.</param>
+    /// <exception cref="ProviderException">There are more or fewer vectors, or one has other dimensions, a NaN, an infinity, or no length.</exception>
+    public static float[][] Check(IReadOnlyList<Embedding<float>> answer, int count, int dimensions, bool normalized)
+    {
+        if (answer.Count != count)
+        {
+            throw Malformed($"The provider answered {answer.Count} vectors for {count} texts.");
+        }
+
+        var vectors = new float[count][];
+        for (var i = 0; i < count; i++)
+        {
+            vectors[i] = Check(answer[i].Vector, dimensions, normalized);
+        }
+
+        return vectors;
+    }
+
+    private static float[] Check(ReadOnlyMemory<float> answered, int dimensions, bool normalized)
+    {
+        if (answered.Length != dimensions)
+        {
+            throw Malformed($"The provider answered a vector of {answered.Length} dimensions where {dimensions} are right.");
+        }
+
+        var norm = TensorPrimitives.Norm(answered.Span);
+        if (!float.IsFinite(norm))
+        {
+            throw Malformed("The provider answered a vector that holds a NaN, an infinity, or a number beyond measure.");
+        }
+
+        if (norm < 1e-12f)
+        {
+            throw Malformed("The provider answered a vector without length.");
+        }
+
+        // The array itself where it is one: a vector is never changed after it was made.
+        var vector = MemoryMarshal.TryGetArray(answered, out var segment) && segment.Count == segment.Array!.Length ? segment.Array : answered.ToArray();
+        if (normalized && MathF.Abs(norm - 1) > UnitTolerance)
+        {
+            var scaled = new float[dimensions];
+            TensorPrimitives.Divide(vector, norm, scaled);
+            return scaled;
+        }
+
+        return vector;
+    }
+
+    private static ProviderException Malformed(string message) => new(ProviderFailure.Malformed, message);
+}

@@ -1,0 +1,80 @@
+using RagPlatform.Contracts;
+using RagPlatform.EmbeddingService.Providers.Hashing;
+
+namespace RagPlatform.EmbeddingService.Registry;
+
+/// <summary>A model, wherever it is served.</summary>
+/// <param name="Name">The name to pass as <c>model</c>.</param>
+/// <param name="OwnedBy">Who made it, or serves it.</param>
+/// <param name="Space">The space of its vectors at its own dimensions.</param>
+/// <param name="PricePerMillionTokens">In US dollars.</param>
+/// <param name="Description">What to know about it, in a sentence.</param>
+internal sealed record ModelDefinition(string Name, string OwnedBy, EmbeddingSpace Space, decimal PricePerMillionTokens, string Description)
+{
+    /// <summary>Its name at the provider.</summary>
+    public string ProviderModel { get; init; } = Name;
+
+    /// <summary>Whether a request may ask for other dimensions, up to the model's own.</summary>
+    public bool AcceptsDimensions { get; init; }
+
+    /// <summary>Whether it is computed in this process: nothing is shared with replicas or stored to save its cost.</summary>
+    public bool Local { get; init; }
+
+    /// <summary>The type of endpoint that serves it by default; null for local models.</summary>
+    public ProviderType? Type { get; init; }
+
+    /// <summary>What a number of tokens costs, in millionths of a US dollar, rounded up.</summary>
+    public long Cost(long tokens) => (long)Math.Ceiling(tokens * PricePerMillionTokens);
+}
+
+/// <summary>The models that need no settings. Prices are list prices of their providers and can be overridden.</summary>
+internal static class KnownModels
+{
+    public const string Hashing = HashingEmbeddingGenerator.ModelName;
+
+    public static ModelDefinition HashingModel { get; } = new(
+        Hashing,
+        "rag-platform",
+        new EmbeddingSpace(Hashing, $"{HashingEmbedding.Revision}", HashingEmbedding.DefaultDimensions, Lexical: true),
+        0m,
+        "Built in, free, without download. Lexical, not semantic: it compares words and parts of words, so synonyms do not match.")
+    {
+        AcceptsDimensions = false,
+        Local = true,
+    };
+
+    public static IReadOnlyList<ModelDefinition> All { get; } =
+    [
+        HashingModel,
+        new("text-embedding-3-large", "openai", new EmbeddingSpace("text-embedding-3-large", "", 3072), 0.13m, "OpenAI's most accurate; takes fewer dimensions on request.")
+        {
+            AcceptsDimensions = true,
+            Type = ProviderType.OpenAi,
+        },
+        new("text-embedding-3-small", "openai", new EmbeddingSpace("text-embedding-3-small", "", 1536), 0.02m, "OpenAI's cheapest; takes fewer dimensions on request.")
+        {
+            AcceptsDimensions = true,
+            Type = ProviderType.OpenAi,
+        },
+        new("text-embedding-ada-002", "openai", new EmbeddingSpace("text-embedding-ada-002", "", 1536), 0.10m, "OpenAI's previous generation, for existing vectors.")
+        {
+            Type = ProviderType.OpenAi,
+        },
+        new(
+            "sentence-transformers/all-MiniLM-L6-v2", "sentence-transformers",
+            new EmbeddingSpace("sentence-transformers/all-MiniLM-L6-v2", "", 384, MaxTokens: 256), 0m,
+            "Small and fast, English; texts are truncated after 256 tokens.")
+        {
+            Type = ProviderType.HuggingFace,
+        },
+        new(
+            "sentence-transformers/all-mpnet-base-v2", "sentence-transformers",
+            new EmbeddingSpace("sentence-transformers/all-mpnet-base-v2", "", 768, MaxTokens: 384), 0m,
+            "More accurate than MiniLM, English; texts are truncated after 384 tokens.")
+        {
+            Type = ProviderType.HuggingFace,
+        },
+    ];
+
+    public static ModelDefinition? Find(string name) => All.FirstOrDefault(model => model.Name == name);
+}

@@ -1,0 +1,88 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using RagPlatform.Contracts;
+using RagPlatform.EmbeddingService.Gateway;
+using RagPlatform.EmbeddingService.Registry;
+using RagPlatform.ServiceDefaults.Auth;
+
+namespace RagPlatform.EmbeddingService.Wire;
+
+/// <summary>OpenAI's endpoints.</summary>
+internal static class EmbeddingEndpoints
+{
+    public static void MapEmbeddings(this IEndpointRouteBuilder app)
+    {
+        app.MapPost("/v1/embeddings", (RequestDelegate)EmbedAsync).RequireAuthorization(AuthExtensions.AnyKeyPolicy);
+        app.MapGet("/v1/models", ListModels).RequireAuthorization(AuthExtensions.AnyKeyPolicy);
+        app.MapGet("/v1/models/{**id}", FindModel).RequireAuthorization(AuthExtensions.AnyKeyPolicy);
+    }
+
+    private static async Task EmbedAsync(HttpContext context)
+    {
+        var services = context.RequestServices;
+        var request = await EmbeddingRequestReader.ReadAsync(context.Request.BodyReader, context.RequestAborted);
+        var target = services.GetRequiredService<ModelRegistry>().Resolve(request.Model, request.Dimensions);
+        CheckSpace(context.Request, request, target);
+
+        var call = CreateCall(context, request, target);
+        var result = await services.GetRequiredService<EmbeddingGateway>().EmbedAsync(call, context.RequestAborted);
+
+        context.Response.ContentType = "application/json";
+        context.Response.Headers[EmbeddingHeaders.Space] = target.Id;
+        EmbeddingResponseWriter.Write(context.Response.BodyWriter, request.Model, result.Vectors, result.Tokens, request.Base64);
+        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+    }
+
+    private static Ok<EmbeddingModelList> ListModels(ModelRegistry registry) => TypedResults.Ok(
+        new EmbeddingModelList([.. registry.Models.Select(model => model.Describe(model.Definition.Name == registry.DefaultModel))]));
+
+    private static Ok<EmbeddingModel> FindModel(string id, ModelRegistry registry)
+    {
+        var model = registry.Find(id) ?? throw GatewayException.UnknownModel(id);
+        return TypedResults.Ok(model.Describe(id == registry.DefaultModel));
+    }
+
+    private static void CheckSpace(HttpRequest http, EmbeddingRequest request, ModelSpace target)
+    {
+        if (http.Headers.TryGetValue(EmbeddingHeaders.Space, out var demanded) && demanded.Count > 0 && demanded[0] != target.Id)
+        {
+            throw GatewayException.OtherSpace(request.Model, target.Id, demanded[0]!);
+        }
+    }
+
+    private static EmbeddingCall CreateCall(HttpContext context, EmbeddingRequest request, ModelSpace target)
+    {
+        var headers = context.Request.Headers;
+        var input = Choice(headers, EmbeddingHeaders.Input, "document", "query") ? EmbeddingInput.Query : EmbeddingInput.Document;
+        var interactive = headers.ContainsKey(EmbeddingHeaders.Priority)
+            ? Choice(headers, EmbeddingHeaders.Priority, "bulk", "interactive")
+            : input == EmbeddingInput.Query || request.Texts.Count == 1;
+        var workspace = headers.TryGetValue(EmbeddingHeaders.Workspace, out var named) ? named.ToString() : "";
+        if (workspace.Length > 63)
+        {
+            throw GatewayException.Invalid($"The header {EmbeddingHeaders.Workspace} is no workspace's name.", EmbeddingHeaders.Workspace);
+        }
+
+        var own = context.User.FindWorkspace();
+        if (own is not null && workspace.Length > 0 && workspace != own)
+        {
+            throw new GatewayException(
+                StatusCodes.Status403Forbidden, "invalid_request_error", "forbidden", "The key is another workspace's.", EmbeddingHeaders.Workspace);
+        }
+
+        return new EmbeddingCall(target, request.Texts, input, interactive, own ?? workspace, own is null ? "" : context.User.FindKeyId() ?? "");
+    }
+
+    // Whether the header has the second of its two values; the first one when it is absent.
+    private static bool Choice(IHeaderDictionary headers, string name, string first, string second)
+    {
+        if (!headers.TryGetValue(name, out var value) || value.Count == 0)
+        {
+            return false;
+        }
+
+        return string.Equals(value[0], second, StringComparison.OrdinalIgnoreCase)
+            || (!string.Equals(value[0], first, StringComparison.OrdinalIgnoreCase)
+                ? throw GatewayException.Invalid($"The header {name} must be '{first}' or '{second}'.", name)
+                : false);
+    }
+}

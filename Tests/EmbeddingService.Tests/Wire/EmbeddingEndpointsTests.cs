@@ -1,0 +1,156 @@
+using System.Net.Http.Json;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+using RagPlatform.Contracts;
+using RagPlatform.EmbeddingService.Registry;
+using RagPlatform.EmbeddingService.Tests.Infrastructure;
+
+namespace RagPlatform.EmbeddingService.Tests.Wire;
+
+public sealed class EmbeddingEndpointsTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Post_Hashing_AnswersOneUnitVectorPerTextInOrder()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        var (status, body, headers) = await gateway.PostAsync(new { model = "hashing", input = new[] { "red house", "blue sky", "red house" } });
+
+        Assert.Equal(200, status);
+        Assert.Equal(KnownModels.HashingModel.Space.Id, headers.GetValues(EmbeddingHeaders.Space).Single());
+        var vectors = body.GetProperty("data").EnumerateArray()
+            .Select(item => item.GetProperty("embedding").EnumerateArray().Select(number => number.GetSingle()).ToArray()).ToList();
+        Assert.Equal(3, vectors.Count);
+        Assert.All(vectors, vector => Assert.Equal(384, vector.Length));
+        Assert.Equal(vectors[0], vectors[2]);
+        Assert.NotEqual(vectors[0], vectors[1]);
+        Assert.All(vectors, vector => Assert.Equal(1, vector.Sum(value => value * value), 1e-3));
+        Assert.True(body.GetProperty("usage").GetProperty("prompt_tokens").GetInt64() > 0);
+    }
+
+    [Fact]
+    public async Task Post_Base64_HasTheSameVectorsAsFloat()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        var (_, floats, _) = await gateway.PostAsync(new { model = "hashing", input = "a text" });
+        var (_, base64, _) = await gateway.PostAsync(new { model = "hashing", input = "a text", encoding_format = "base64" });
+
+        Assert.Equal(
+            floats.GetProperty("data")[0].GetProperty("embedding").EnumerateArray().Select(number => number.GetSingle()),
+            MemoryMarshal.Cast<byte, float>(base64.GetProperty("data")[0].GetProperty("embedding").GetBytesFromBase64()).ToArray());
+    }
+
+    [Fact]
+    public async Task Post_OpenAiModel_CallsTheProviderWithDimensions()
+    {
+        var provider = new ScriptedProvider();
+        await using var gateway = await TestGateway.StartAsync(provider);
+
+        var (status, body, headers) = await gateway.PostAsync(new { model = "text-embedding-3-small", input = new[] { "x", "y" }, dimensions = 64, encoding_format = "base64" });
+
+        Assert.Equal(200, status);
+        Assert.Equal(64, Assert.Single(provider.Calls).Dimensions);
+        Assert.StartsWith("text_embedding_3_small_64_", headers.GetValues(EmbeddingHeaders.Space).Single(), StringComparison.Ordinal);
+        Assert.Equal(
+            ScriptedProvider.VectorOf("y", 64),
+            MemoryMarshal.Cast<byte, float>(body.GetProperty("data")[1].GetProperty("embedding").GetBytesFromBase64()).ToArray());
+    }
+
+    [Theory]
+    [InlineData("""{"model":"nope","input":"a"}""", 404, "model_not_found")]
+    [InlineData("""{"model":"hashing","input":"a","dimensions":100}""", 400, null)]
+    [InlineData("""{"model":"text-embedding-3-small","input":"a","dimensions":1537}""", 400, null)]
+    [InlineData("""{"model":"hashing","input":[1,2]}""", 400, "tokens_not_supported")]
+    [InlineData("""{""", 400, null)]
+    public async Task Post_BadRequest_HasOpenAiErrorShape(string body, int status, string? code)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var response = await gateway.Client.PostAsync("/v1/embeddings", new StringContent(body, Encoding.UTF8, "application/json"), Token);
+
+        Assert.Equal(status, (int)response.StatusCode);
+        var error = (await response.Content.ReadFromJsonAsync<JsonElement>(Token)).GetProperty("error");
+        Assert.Equal("invalid_request_error", error.GetProperty("type").GetString());
+        Assert.Equal(code, error.GetProperty("code").GetString());
+        Assert.NotEmpty(error.GetProperty("message").GetString()!);
+    }
+
+    [Fact]
+    public async Task Post_DemandedSpaceIsAnother_IsRefusedWith409()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        var own = KnownModels.HashingModel.Space.Id;
+
+        var (right, _, _) = await gateway.PostAsync(new { model = "hashing", input = "a" }, (EmbeddingHeaders.Space, own));
+        var (wrong, body, _) = await gateway.PostAsync(new { model = "hashing", input = "a" }, (EmbeddingHeaders.Space, own + "0"));
+
+        Assert.Equal(200, right);
+        Assert.Equal(409, wrong);
+        Assert.Equal("space_mismatch", body.GetProperty("error").GetProperty("code").GetString());
+    }
+
+    [Theory]
+    [InlineData(EmbeddingHeaders.Input, "question")]
+    [InlineData(EmbeddingHeaders.Priority, "now")]
+    public async Task Post_HeaderOfOtherValue_Is400(string name, string value)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        var (status, body, _) = await gateway.PostAsync(new { model = "hashing", input = "a" }, (name, value));
+
+        Assert.Equal(400, status);
+        Assert.Equal(name, body.GetProperty("error").GetProperty("param").GetString());
+    }
+
+    [Fact]
+    public async Task Post_WithoutKey_Is401InOpenAiShape()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        gateway.Client.DefaultRequestHeaders.Authorization = null;
+
+        var (status, body, _) = await gateway.PostAsync(new { model = "hashing", input = "a" });
+
+        Assert.Equal(401, status);
+        Assert.Equal("invalid_api_key", body.GetProperty("error").GetProperty("code").GetString());
+    }
+
+    [Fact]
+    public async Task Get_UnknownUrl_Is404InOpenAiShape()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var response = await gateway.Client.GetAsync("/v1/chat/completions", Token);
+
+        Assert.Equal(404, (int)response.StatusCode);
+        Assert.Equal("unknown_url", (await response.Content.ReadFromJsonAsync<JsonElement>(Token)).GetProperty("error").GetProperty("code").GetString());
+    }
+
+    [Fact]
+    public async Task GetModels_SaysThatHashingIsLexicalAndTheDefault()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        var models = (await gateway.Client.GetFromJsonAsync<EmbeddingModelList>("/v1/models", RagJson.Options, Token))!.Data;
+
+        var hashing = Assert.Single(models, model => model.Default);
+        Assert.Equal("hashing", hashing.Id);
+        Assert.True(hashing.Space.Lexical);
+        Assert.Contains("Lexical, not semantic", hashing.Description, StringComparison.Ordinal);
+        Assert.Equal(hashing.Space.Id, hashing.SpaceId);
+        Assert.Contains(models, model => model is { Id: "text-embedding-3-large", Space.Dimensions: 3072, PricePerMillionTokens: 0.13m });
+    }
+
+    [Fact]
+    public async Task GetModel_KnownOrUnknown_AnswersOneOr404()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        Assert.Equal("hashing", (await gateway.Client.GetFromJsonAsync<EmbeddingModel>("/v1/models/hashing", RagJson.Options, Token))!.Id);
+        using var missing = await gateway.Client.GetAsync("/v1/models/a/b", Token);
+        Assert.Equal(404, (int)missing.StatusCode);
+    }
+}

@@ -53,7 +53,7 @@ internal static class DocumentEndpoints
         }
 
         var inputs = batch.Documents.Select(d => ToInput(d.Id, d.Title, d.Text, d.Metadata, d.Priority)).ToList();
-        var (writes, complete) = await writer.PutAsync(workspace.Id, inputs, context, cancellationToken);
+        var (writes, complete, _) = await writer.PutAsync(workspace.Id, inputs, context, cancellationToken);
         var result = new DocumentBatchResult(writes);
         return complete ? TypedResults.Ok(result) : TypedResults.Accepted((string?)null, result);
     }
@@ -91,10 +91,12 @@ internal static class DocumentEndpoints
         }
 
         var input = ToInput(id.Value, document.Title, document.Text, document.Metadata, document.Priority);
-        var (writes, complete) = await writer.PutAsync(workspace.Id, [input], context, cancellationToken);
+        var (writes, complete, created) = await writer.PutAsync(workspace.Id, [input], context, cancellationToken);
         var write = writes[0];
         context.Response.Headers.ETag = ETag(write.Revision);
-        return complete ? TypedResults.Ok(write) : TypedResults.Accepted((string?)null, write);
+        return !complete ? TypedResults.Accepted((string?)null, write)
+            : created ? TypedResults.Created((string?)null, write)
+            : TypedResults.Ok(write);
     }
 
     internal static async Task<Results<Ok<Document>, ValidationProblem, ProblemHttpResult>> GetAsync(

@@ -12,8 +12,8 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
     /// <param name="inputs">Documents with different ids, checked.</param>
     /// <param name="context">The request, whose <c>Prefer</c> is followed.</param>
     /// <param name="cancellationToken">Before the write is committed nothing is written; afterwards only waiting ends.</param>
-    /// <returns>What was done, in the order of the inputs, and whether nothing that was to be waited for is still under way.</returns>
-    public async Task<(IReadOnlyList<DocumentWrite> Writes, bool Complete)> PutAsync(
+    /// <returns>What was done, in the order of the inputs; whether nothing that was to be waited for is still under way; whether the first one is new.</returns>
+    public async Task<(IReadOnlyList<DocumentWrite> Writes, bool Complete, bool Created)> PutAsync(
         int workspaceId, IReadOnlyList<DocumentInput> inputs, HttpContext context, CancellationToken cancellationToken)
     {
         var rows = await documents.PutAsync(workspaceId, inputs, cancellationToken);
@@ -25,7 +25,7 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
             row.Revision,
             (IndexingState)(states?.GetValueOrDefault(row.Id, row.State) ?? row.State),
             row.Changed)).ToList();
-        return (writes, states is null || states.Values.All(IndexingWaiter.IsFinal));
+        return (writes, states is null || states.Values.All(IndexingWaiter.IsFinal), rows[0].Created);
     }
 
     /// <summary>Deletes a document.</summary>

@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 
 namespace RagPlatform.SearchApi.Problems;
 
 /// <summary>The problems (RFC 9457) that the API answers.</summary>
-internal static class ApiProblems
+internal static partial class ApiProblems
 {
     /// <summary>400: fields that are not what they must be.</summary>
     /// <param name="errors">Sentences by the field's path in the request, as <c>documents[3].id</c>.</param>
@@ -60,4 +61,13 @@ internal static class ApiProblems
 
         return path.ToString();
     }
+
+    /// <summary>
+    /// A sentence of validation without the member's C# name, which is the key already: <c>The field Text must be …</c> becomes <c>Must be …</c>.
+    /// </summary>
+    public static string WithoutMemberName(string message) =>
+        MemberName().Replace(message, match => match.Groups[1].Value.Length > 0 ? "It must" : "It is required");
+
+    [GeneratedRegex("^The (?:field \\w+ (must)|\\w+ field is required)")]
+    private static partial Regex MemberName();
 }

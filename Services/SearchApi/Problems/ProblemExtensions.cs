@@ -1,3 +1,7 @@
+using System.Globalization;
+using Microsoft.Extensions.Options;
+using RagPlatform.ServiceDefaults.Http;
+
 namespace RagPlatform.SearchApi.Problems;
 
 /// <summary>Composes how errors are answered.</summary>
@@ -7,13 +11,19 @@ internal static class ProblemExtensions
     public static void AddApiProblems(this WebApplicationBuilder builder)
     {
         builder.Services.AddExceptionHandler<RequestBodyProblems>();
-        builder.Services.AddProblemDetails(options => options.CustomizeProblemDetails = context =>
+        builder.Services.PostConfigure<ProblemDetailsOptions>(options =>
         {
-            context.ProblemDetails.Instance ??= context.HttpContext.Request.Path;
-            if (context.ProblemDetails is HttpValidationProblemDetails validation)
+            var customize = options.CustomizeProblemDetails;
+            options.CustomizeProblemDetails = context =>
             {
-                validation.Errors = validation.Errors.ToDictionary(e => ApiProblems.ToJsonPath(e.Key), e => e.Value);
-            }
+                customize?.Invoke(context);
+                context.ProblemDetails.Detail ??= Explain(context.HttpContext, context.ProblemDetails.Status);
+                if (context.ProblemDetails is HttpValidationProblemDetails validation)
+                {
+                    validation.Errors = validation.Errors.ToDictionary(
+                        e => ApiProblems.ToJsonPath(e.Key), e => Array.ConvertAll(e.Value, ApiProblems.WithoutMemberName));
+                }
+            };
         });
     }
 
@@ -31,4 +41,16 @@ internal static class ProblemExtensions
         .ProducesProblem(StatusCodes.Status401Unauthorized)
         .ProducesProblem(StatusCodes.Status403Forbidden)
         .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+
+    // What the framework answers with a status alone.
+    private static string? Explain(HttpContext context, int? status) => status switch
+    {
+        StatusCodes.Status404NotFound => "There is nothing at this path: /docs shows what there is.",
+        StatusCodes.Status405MethodNotAllowed => $"Here the methods are: {context.Response.Headers.Allow}.",
+        StatusCodes.Status413PayloadTooLarge => string.Create(
+            CultureInfo.InvariantCulture,
+            $"A request has at most {context.RequestServices.GetRequiredService<IOptions<RequestLimits>>().Value.MaxRequestBodyBytes} bytes."),
+        StatusCodes.Status415UnsupportedMediaType => "Send the body as 'Content-Type: application/json'.",
+        _ => null,
+    };
 }

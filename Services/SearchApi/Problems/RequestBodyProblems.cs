@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http.Metadata;
 using Npgsql;
 
 namespace RagPlatform.SearchApi.Problems;
@@ -18,8 +19,8 @@ internal sealed partial class RequestBodyProblems : IExceptionHandler
     {
         var (status, field, message) = exception switch
         {
-            BadHttpRequestException { InnerException: JsonException json } => Describe(json),
-            BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } bad => Describe(bad),
+            BadHttpRequestException { InnerException: JsonException json } => Describe(json, FindBodyType(httpContext)),
+            BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } bad => Describe(bad.Message),
             PostgresException { SqlState: PostgresErrorCodes.ForeignKeyViolation } =>
                 (StatusCodes.Status409Conflict, "workspace", "The workspace was deleted meanwhile."),
             _ => default,
@@ -37,89 +38,62 @@ internal sealed partial class RequestBodyProblems : IExceptionHandler
     }
 
     /// <summary>What is wrong where, of a body that is no JSON or not of the expected form.</summary>
-    internal static (int Status, string Field, string Message) Describe(JsonException json)
+    internal static (int Status, string Field, string Message) Describe(JsonException json, Type? body)
     {
         var path = json.Path is { } p && p.StartsWith("$.", StringComparison.Ordinal) ? p[2..] : "";
         var place = json.LineNumber is { } line
             ? string.Create(CultureInfo.InvariantCulture, $" (line {line + 1}, byte {(json.BytePositionInLine ?? 0) + 1})")
             : "";
-        if (UnknownMember().Match(json.Message) is { Success: true } unknown)
+        return json.Message switch
         {
-            var member = unknown.Groups[1].Value;
-            var owner = path.EndsWith(member, StringComparison.Ordinal) ? path[..^member.Length] : path.Length > 0 ? path + "." : "";
-            return Bad(owner + member, "There is no member of this name here.");
-        }
-
-        if (Duplicate().Match(json.Message) is { Success: true } duplicate)
-        {
-            return Bad(path.Length > 0 ? path : duplicate.Groups[1].Value, "The member is there twice.");
-        }
-
-        if (json.Message.Contains("doesn't allow", StringComparison.Ordinal))
-        {
-            var member = NullMember().Match(json.Message) is { Success: true } match ? match.Groups[1].Value : "";
-            return Bad(path.EndsWith(member, StringComparison.OrdinalIgnoreCase) ? Name(path) : Name(path.Length > 0 ? $"{path}.{member}" : member),
-                "null is not allowed here: leave the member out.");
-        }
-
-        if (WrongType().Match(json.Message) is { Success: true } type)
-        {
-            return Bad(Name(path), $"Expected {Expectation(type.Groups[1].Value)}{place}.");
-        }
-
-        if (json.Message.Contains("maximum configured depth", StringComparison.Ordinal))
-        {
-            return Bad(Name(path), $"The JSON is nested too deeply: at most 64 levels{place}.");
-        }
-
-        // Malformed JSON, or a string that is no valid UTF-8 or UTF-16: wherever the reader stopped, the text itself is wrong.
-        return json.InnerException is InvalidOperationException
-            ? Bad(Name(path), $"The string is not valid Unicode{place}.")
-            : Bad(Body, $"The body is not valid JSON{place}: {Sentence(json)}");
+            var m when UnknownMember().Match(m) is { Success: true } match => Bad(Join(path, match), "There is no member of this name here."),
+            var m when Duplicate().Match(m) is { Success: true } match => Bad(path.Length > 0 ? path : match.Groups[1].Value, "The member is there twice."),
+            var m when NullMember().Match(m) is { Success: true } match => Bad(Join(path, match), "null is not allowed here."),
+            var m when m.Contains("maximum configured depth", StringComparison.Ordinal) => Bad(Name(path), $"The JSON is nested too deeply{place}."),
+            var m when json.InnerException is InvalidOperationException { Message: var inner } && NoUnicode().IsMatch(inner) =>
+                Bad(Name(path), $"The string is not valid Unicode{place}."),
+            var m when m.Contains("could not be converted", StringComparison.Ordinal) =>
+                Bad(Name(path), $"Expected {ExpectedValue.At(body, path) ?? "another type of value"}{place}."),
+            _ => Bad(Body, $"The body is not valid JSON{place}: {Sentence(json)}"),
+        };
     }
 
-    private static (int Status, string Field, string Message) Describe(BadHttpRequestException bad)
+    /// <summary>What is wrong with a parameter that could not be bound.</summary>
+    internal static (int Status, string Field, string Message) Describe(string message)
     {
-        if (Parameter().Match(bad.Message) is { Success: true } parameter)
+        if (Parameter().Match(message) is { Success: true } parameter)
         {
-            return Bad(parameter.Groups[2].Value, $"'{parameter.Groups[3].Value}' is not {Expectation(parameter.Groups[1].Value)}.");
+            var expected = parameter.Groups[1].Value.TrimEnd('?') switch
+            {
+                "int" or "long" => "an integer",
+                "double" => "a number",
+                "bool" => "true or false",
+                "DateTimeOffset" => "a date and time in ISO 8601",
+                _ => "a value that is known here",
+            };
+            return Bad(parameter.Groups[2].Value, $"'{parameter.Groups[3].Value}' is not {expected}.");
         }
 
-        if (Missing().Match(bad.Message) is { Success: true } missing)
-        {
-            return missing.Groups[2].Value == "body" || bad.Message.Contains("body", StringComparison.OrdinalIgnoreCase)
-                ? Bad(Body, "A JSON body is needed.")
-                : Bad(missing.Groups[1].Value, "It is needed.");
-        }
-
-        return Bad("request", bad.Message);
+        return Missing().Match(message) is { Success: true } missing
+            ? Bad(missing.Groups[1].Value, "It must not be empty.")
+            : Bad(Body, "A JSON body is needed.");
     }
+
+    // The exception handler has cleared the request's endpoint.
+    private static Type? FindBodyType(HttpContext context) =>
+        context.Features.Get<IExceptionHandlerFeature>()?.Endpoint?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
 
     private static (int Status, string Field, string Message) Bad(string field, string message) =>
         (StatusCodes.Status400BadRequest, field, message);
 
     private static string Name(string path) => path.Length > 0 ? path : Body;
 
-    private static string Expectation(string type)
+    // Depending on how the object is read, the path ends with the member or with the object that has it.
+    private static string Join(string path, Match match)
     {
-        var name = type[(type.LastIndexOf('.') + 1)..].TrimEnd('?', ']');
-        return name switch
-        {
-            "String" or "string" => "a string",
-            "Int32" or "int" or "Int64" or "long" => "an integer",
-            "Double" or "double" or "Single" or "float" or "Decimal" => "a number",
-            "Boolean" or "bool" => "true or false",
-            "DateTimeOffset" or "DateTime" => "a date and time in ISO 8601",
-            _ when FindEnum(name) is { } values => "one of " + values,
-            _ when type.Contains("List", StringComparison.Ordinal) || type.Contains("[]", StringComparison.Ordinal) => "an array",
-            _ => "an object",
-        };
-    }
-
-    private static string? FindEnum(string name)
-    {
-        var type = typeof(Contracts.RagJson).Assembly.GetType("RagPlatform.Contracts." + name);
-        return type is { IsEnum: true } ? string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.CamelCase.ConvertName)) : null;
+        var member = match.Groups[1].Value;
+        var last = path[(path.LastIndexOf('.') + 1)..];
+        return last.Equals(member, StringComparison.OrdinalIgnoreCase) ? path : path.Length > 0 ? $"{path}.{member}" : member;
     }
 
     private static string Sentence(JsonException json)
@@ -136,15 +110,15 @@ internal sealed partial class RequestBodyProblems : IExceptionHandler
     [GeneratedRegex("^Duplicate property '(.*?)' encountered")]
     private static partial Regex Duplicate();
 
-    [GeneratedRegex("(?:parameter|property or field) '(.*?)' on type")]
+    [GeneratedRegex("(?:parameter|property or field) '(.*?)' on type .* doesn't allow")]
     private static partial Regex NullMember();
 
-    [GeneratedRegex(@"could not be converted to ([^ ]+?)\.(?: |$)")]
-    private static partial Regex WrongType();
+    [GeneratedRegex("UTF-(8|16)")]
+    private static partial Regex NoUnicode();
 
     [GeneratedRegex("^Failed to bind parameter \"(\\S+) (\\S+)\" from \"(.*)\"")]
     private static partial Regex Parameter();
 
-    [GeneratedRegex("^Required parameter \"\\S+ (\\S+)\" was not provided from (\\S+?)\\.?$")]
+    [GeneratedRegex("^Required parameter \"\\S+ (\\S+)\" was not provided from (?!body)")]
     private static partial Regex Missing();
 }

@@ -1,4 +1,14 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using RagPlatform.Contracts;
+using RagPlatform.SearchApi.Documents;
+using RagPlatform.SearchApi.Problems;
+using RagPlatform.SearchApi.Reference;
+using RagPlatform.SearchApi.Workspaces;
 using RagPlatform.ServiceDefaults;
+using RagPlatform.ServiceDefaults.Auth;
+using RagPlatform.ServiceDefaults.Connections;
+using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi;
 
@@ -8,14 +18,49 @@ public static class SearchApiApp
     /// <summary>Builds the application; it is started by the caller.</summary>
     /// <param name="args">Command-line configuration.</param>
     /// <param name="configure">Runs first, so that a host can supply configuration and addresses.</param>
+    /// <exception cref="InvalidOperationException">The embedding service's address is missing.</exception>
     public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null)
     {
         var builder = WebApplication.CreateBuilder(args);
         configure?.Invoke(builder);
-        builder.AddServiceDefaults();
+        builder.AddApiProblems();
+        builder.AddServiceDefaults("search-api");
+        builder.AddRagPostgres();
+        builder.AddRagCache();
+        builder.AddApiKeyAuthentication();
+        builder.Services.AddStorage();
+        builder.Services.AddValidation();
+        builder.Services.ConfigureHttpJsonOptions(json => ConfigureJson(json.SerializerOptions));
+        builder.AddWorkspaces();
+        builder.AddDocuments();
+        builder.AddReference();
 
         var app = builder.Build();
+        app.UseApiProblems();
+        app.UseAuthentication();
+        app.UseAuthorization();
+        app.UseMiddleware<WorkspaceResolution>();
         app.MapDefaultEndpoints();
+        app.MapReference();
+
+        var workspaces = app.MapGroup("/v1/workspaces").WithTags("Workspaces").ProducesApiProblems();
+        workspaces.MapWorkspaces();
+
+        var workspace = workspaces.MapGroup("/{workspace}").InWorkspace();
+        workspace.MapWorkspace();
+        workspace.MapKeys();
+        workspace.MapDocuments();
+        workspace.MapIndexing();
         return app;
+    }
+
+    /// <summary>How the API reads and writes JSON: what it does not know, it refuses, because a misspelt member would else be lost silently.</summary>
+    internal static void ConfigureJson(JsonSerializerOptions options)
+    {
+        RagJson.Configure(options);
+        options.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
+        options.AllowDuplicateProperties = false;
+        options.RespectNullableAnnotations = true;
+        options.NumberHandling = JsonNumberHandling.Strict;
     }
 }

@@ -5,6 +5,9 @@ namespace RagPlatform.Storage;
 /// <summary>An API key of a workspace, without its secret.</summary>
 public sealed record ApiKeyRow(long KeyId, string Name, DateTimeOffset CreatedAt);
 
+/// <summary>The workspace that a key opens. The name alone is not enough: it may be given to another workspace later.</summary>
+public sealed record ApiKeyOwner(long KeyId, int WorkspaceId, string WorkspaceName);
+
 /// <summary>API keys. Only SHA-256 of a secret is stored.</summary>
 public sealed class ApiKeyStore(NpgsqlDataSource dataSource)
 {
@@ -16,8 +19,8 @@ public sealed class ApiKeyStore(NpgsqlDataSource dataSource)
 
     private const string DeleteSql = "DELETE FROM api_keys WHERE workspace_id = $1 AND key_id = $2";
 
-    private const string FindWorkspaceSql = """
-        SELECT w.name FROM api_keys k JOIN workspaces w USING (workspace_id) WHERE k.secret_hash = $1 AND w.deleted_at IS NULL
+    private const string FindOwnerSql = """
+        SELECT k.key_id, w.workspace_id, w.name FROM api_keys k JOIN workspaces w USING (workspace_id) WHERE k.secret_hash = $1 AND w.deleted_at IS NULL
         """;
 
     /// <summary>Stores a key.</summary>
@@ -60,14 +63,15 @@ public sealed class ApiKeyStore(NpgsqlDataSource dataSource)
         return await command.ExecuteNonQueryAsync(cancellationToken) > 0;
     }
 
-    /// <summary>The name of the workspace that a key opens, or null.</summary>
+    /// <summary>What a key opens, or null when it is unknown or its workspace deleted.</summary>
     /// <param name="secretHash">SHA-256 of the secret, 32 bytes.</param>
     /// <param name="cancellationToken">Cancels the query.</param>
-    public async Task<string?> FindWorkspaceAsync(byte[] secretHash, CancellationToken cancellationToken)
+    public async Task<ApiKeyOwner?> FindOwnerAsync(byte[] secretHash, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand(FindWorkspaceSql);
+        await using var command = dataSource.CreateCommand(FindOwnerSql);
         command.Parameters.Add(new() { Value = secretHash });
-        return (string?)await command.ExecuteScalarAsync(cancellationToken);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await reader.ReadAsync(cancellationToken) ? new(reader.GetInt64(0), reader.GetInt32(1), reader.GetString(2)) : null;
     }
 
     private static ApiKeyRow Read(NpgsqlDataReader reader) =>

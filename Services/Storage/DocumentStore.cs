@@ -27,7 +27,7 @@ public enum DocumentState
 public sealed record DocumentInput(string Id, string Title, string Text, string Metadata, short Priority);
 
 /// <summary>What a write did to one document.</summary>
-public sealed record DocumentWriteRow(string Id, long Revision, bool Changed, DocumentState State);
+public sealed record DocumentWriteRow(string Id, long Revision, bool Changed, bool Created, DocumentState State);
 
 /// <summary>A stored document; <paramref name="Metadata"/> is a JSON object, as text.</summary>
 public sealed record DocumentRow(
@@ -58,6 +58,7 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         END
         """;
 
+    // A row that no transaction has updated or locked has no xmax: it was inserted.
     // Ordered by id, so that two batches that share documents cannot wait for each other in a circle.
     private const string PutSql = """
         INSERT INTO documents AS d (workspace_id, document_id, title, text, metadata, priority)
@@ -69,7 +70,7 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
             revision = nextval('document_revision'), updated_at = now()
         WHERE (d.title, d.text, d.metadata, d.priority)
             IS DISTINCT FROM (excluded.title, excluded.text, excluded.metadata, excluded.priority)
-        RETURNING d.document_id
+        RETURNING d.document_id, d.xmax = 0
         """;
 
     private const string StatesSql = $"""
@@ -121,10 +122,10 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
             },
         };
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
-        var changed = new HashSet<string>();
+        var changed = new Dictionary<string, bool>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            changed.Add(reader.GetString(0));
+            changed.Add(reader.GetString(0), reader.GetBoolean(1));
         }
 
         await reader.NextResultAsync(cancellationToken);
@@ -132,7 +133,8 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         while (await reader.ReadAsync(cancellationToken))
         {
             var id = reader.GetString(0);
-            written.Add(id, new(id, reader.GetInt64(1), changed.Contains(id), (DocumentState)reader.GetInt32(2)));
+            written.Add(id, new(
+                id, reader.GetInt64(1), changed.TryGetValue(id, out var created), created, (DocumentState)reader.GetInt32(2)));
         }
 
         return [.. ids.Select(id => written[id])];

@@ -20,6 +20,7 @@ public static class StorageExtensions
         services.AddSingleton<ApiKeyStore>();
         services.AddSingleton<DocumentStore>();
         services.AddSingleton<IndexingStatusStore>();
+        services.AddSingleton<NotificationListener>();
         return services;
     }
 

@@ -43,7 +43,7 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
 
     private const string ListSql = SelectSql + " WHERE w.name > $1 AND w.deleted_at IS NULL ORDER BY w.name LIMIT $2";
 
-    private const string LanguageExistsSql = "SELECT EXISTS (SELECT FROM pg_ts_config WHERE cfgname = $1)";
+    private const string LanguagesSql = "SELECT cfgname::text FROM pg_ts_config WHERE pg_ts_config_is_visible(oid) ORDER BY 1";
 
     private const string CreateSql = """
         WITH created AS (
@@ -106,12 +106,18 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
         return await command.ExecuteNonQueryAsync(cancellationToken) > 0;
     }
 
-    /// <summary>Whether PostgreSQL has a text search configuration of that name.</summary>
-    public async Task<bool> LanguageExistsAsync(string language, CancellationToken cancellationToken)
+    /// <summary>The text search configurations that PostgreSQL has, by name.</summary>
+    public async Task<IReadOnlyList<string>> ListLanguagesAsync(CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand(LanguageExistsSql);
-        command.Parameters.Add(new() { Value = language });
-        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+        await using var command = dataSource.CreateCommand(LanguagesSql);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var languages = new List<string>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            languages.Add(reader.GetString(0));
+        }
+
+        return languages;
     }
 
     /// <summary>A workspace, or null.</summary>

@@ -1,0 +1,57 @@
+using RagPlatform.Storage;
+
+namespace RagPlatform.SearchApi.Documents;
+
+/// <summary>Waits until documents are searchable. The tasks in the database are the truth; a notification only shortens the time between looks.</summary>
+internal sealed class IndexingWaiter(IndexingStatusStore status, GenerationSignal signal, TimeProvider time)
+{
+    // Each waiter looks at the database again and again: more of them would be a load of their own.
+    private const int MaxWaiters = 256;
+
+    private static readonly TimeSpan s_firstDelay = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan s_lastDelay = TimeSpan.FromMilliseconds(250);
+
+    private int _waiters;
+
+    /// <summary>Waits until every document is searchable or dead-lettered, or the time is over.</summary>
+    /// <param name="workspaceId">The workspace.</param>
+    /// <param name="ids">At most 1,000 ids. A document that was deleted counts as searchable once nothing of it is left to do.</param>
+    /// <param name="time">How long to wait at most.</param>
+    /// <param name="cancellationToken">Cancels waiting.</param>
+    /// <returns>Where the documents stand in the end; null when too many wait already, and nothing was waited for.</returns>
+    public async Task<IReadOnlyDictionary<string, DocumentState>?> WaitAsync(
+        int workspaceId, IReadOnlyCollection<string> ids, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        if (Interlocked.Increment(ref _waiters) > MaxWaiters)
+        {
+            Interlocked.Decrement(ref _waiters);
+            return null;
+        }
+
+        try
+        {
+            var start = time.GetTimestamp();
+            for (var delay = s_firstDelay; ; delay = delay * 2 < s_lastDelay ? delay * 2 : s_lastDelay)
+            {
+                var changed = signal.NextAsync(workspaceId);
+                var states = await status.GetStatesAsync(workspaceId, ids, cancellationToken);
+                var left = duration - time.GetElapsedTime(start);
+                if (left <= TimeSpan.Zero || states.Values.All(IsFinal))
+                {
+                    return states;
+                }
+
+                await changed.WaitAsync(left < delay ? left : delay, time, cancellationToken)
+                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiters);
+        }
+    }
+
+    /// <summary>Whether a state stays as it is until somebody writes or replays.</summary>
+    internal static bool IsFinal(DocumentState state) => state is DocumentState.Indexed or DocumentState.DeadLettered;
+}

@@ -8,7 +8,7 @@ internal sealed class WorkspaceKeys(ApiKeyStore keys) : IApiKeyStore
 {
     public async ValueTask<ApiKeyGrant?> FindAsync(ReadOnlyMemory<byte> keyHash, CancellationToken cancellationToken)
     {
-        var workspace = await keys.FindWorkspaceAsync(keyHash.ToArray(), cancellationToken);
-        return workspace is null ? null : new ApiKeyGrant("key_" + Convert.ToHexStringLower(keyHash.Span[..6]), workspace);
+        var owner = await keys.FindOwnerAsync(keyHash.ToArray(), cancellationToken);
+        return owner is null ? null : new ApiKeyGrant(owner.PublicId, owner.WorkspaceName);
     }
 }

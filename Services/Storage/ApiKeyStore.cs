@@ -6,7 +6,13 @@ namespace RagPlatform.Storage;
 public sealed record ApiKeyRow(long KeyId, string Name, DateTimeOffset CreatedAt);
 
 /// <summary>The workspace that a key opens. The name alone is not enough: it may be given to another workspace later.</summary>
-public sealed record ApiKeyOwner(long KeyId, int WorkspaceId, string WorkspaceName);
+public sealed record ApiKeyOwner(long KeyId, int WorkspaceId, string WorkspaceName)
+{
+    /// <summary>
+    /// <c>workspace id.key id</c>: names the key in claims and in accounts, and its workspace for good, also when another workspace gets the name.
+    /// </summary>
+    public string PublicId => string.Create(null, $"{WorkspaceId}.{KeyId}");
+}
 
 /// <summary>API keys. Only SHA-256 of a secret is stored.</summary>
 public sealed class ApiKeyStore(NpgsqlDataSource dataSource)

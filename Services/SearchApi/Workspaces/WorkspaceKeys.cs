@@ -28,6 +28,6 @@ internal sealed class WorkspaceKeys(ApiKeyStore store) : IApiKeyStore
     /// <inheritdoc />
     public async ValueTask<ApiKeyGrant?> FindAsync(ReadOnlyMemory<byte> keyHash, CancellationToken cancellationToken) =>
         await store.FindOwnerAsync(keyHash.ToArray(), cancellationToken) is { } owner
-            ? new(string.Create(CultureInfo.InvariantCulture, $"{owner.WorkspaceId}.{owner.KeyId}"), owner.WorkspaceName)
+            ? new(owner.PublicId, owner.WorkspaceName)
             : null;
 }

@@ -32,6 +32,9 @@ public sealed class Backends : IAsyncLifetime
 
     private string Template => _prefix + "_template";
 
+    /// <summary>Are both servers there?</summary>
+    public bool AreThere => _missing is null;
+
     /// <inheritdoc />
     public async ValueTask InitializeAsync()
     {
@@ -45,6 +48,9 @@ public sealed class Backends : IAsyncLifetime
             _missing = e.Message;
         }
     }
+
+    /// <summary>Ends the test because a server is missing: skipped, or failed in CI.</summary>
+    public Exception Missing() => Requirements.Missing(_missing!);
 
     /// <summary>A connection string of Valkey, and what its keys begin with, for one test class.</summary>
     public (string ConnectionString, string KeyPrefix) ReserveCache()
@@ -95,9 +101,9 @@ public sealed class Backends : IAsyncLifetime
 
     private void RequireServers()
     {
-        if (_missing is not null)
+        if (!AreThere)
         {
-            Requirements.Missing(_missing);
+            throw Missing();
         }
     }
 

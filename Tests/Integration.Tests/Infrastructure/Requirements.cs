@@ -15,26 +15,19 @@ internal static class Requirements
         }
         catch (SingleNodeException e)
         {
-            Missing(e.Message);
+            throw Missing(e.Message);
         }
     }
 
     /// <summary>The installed Valkey.</summary>
-    public static string NeedValkey()
-    {
-        var program = LocalValkey.FindProgram();
-        if (program is null)
-        {
-            Missing("valkey-server is not installed: run eng/install-backends.sh.");
-        }
+    public static string NeedValkey() =>
+        LocalValkey.FindProgram() ?? throw Missing("valkey-server is not installed: run eng/install-backends.sh.");
 
-        return program!;
-    }
-
-    /// <summary>Ends the test: skipped, or failed in CI.</summary>
-    public static void Missing(string reason)
+    /// <summary>Ends the test: skipped, or failed in CI. It never returns; the type lets callers write <c>throw</c>.</summary>
+    public static Exception Missing(string reason)
     {
         Assert.SkipWhen(string.IsNullOrEmpty(Environment.GetEnvironmentVariable("CI")), reason);
         Assert.Fail(reason);
+        return new InvalidOperationException(reason);
     }
 }

@@ -2,7 +2,6 @@ using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using NSubstitute;
 using RagPlatform.ServiceDefaults.Connections;
@@ -13,7 +12,7 @@ namespace RagPlatform.ServiceDefaults.Tests.Connections;
 public sealed class CacheConnectionTests : IDisposable
 {
     private readonly ManualTime _time = new();
-    private readonly LogLines _log = new();
+    private readonly LogLines<CacheConnection> _log = new();
     private readonly IConnectionMultiplexer _multiplexer = Substitute.For<IConnectionMultiplexer>();
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private readonly CacheOptions _options = new();
@@ -147,18 +146,5 @@ public sealed class CacheConnectionTests : IDisposable
         }
 
         return cache;
-    }
-
-    private sealed class LogLines : ILogger<CacheConnection>
-    {
-        public List<string> Lines { get; } = [];
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            Lines.Add($"{logLevel}: {formatter(state, exception)}");
     }
 }

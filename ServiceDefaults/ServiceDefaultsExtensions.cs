@@ -26,6 +26,10 @@ public static class ServiceDefaultsExtensions
         builder.AddRequestDefaults();
         builder.Quieten("Microsoft.AspNetCore");
         builder.Quieten("System.Net.Http.HttpClient");
+        builder.Quieten("Npgsql");
+        // It would log every probe of a dependency that is away; HealthLog says each change once.
+        builder.Quieten("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
+        builder.Services.AddSingleton<HealthLog>();
         builder.Services.AddHealthChecks().AddCheck<LivenessCheck>("self", tags: [HealthEndpoints.LiveTag]);
         return builder;
     }
@@ -42,11 +46,11 @@ public static class ServiceDefaultsExtensions
     }
 
     // Several lines for each request say less than the metrics do. The configuration can bring them back: Logging:LogLevel:{category}.
-    private static void Quieten(this IHostApplicationBuilder builder, string category)
+    private static void Quieten(this IHostApplicationBuilder builder, string category, LogLevel level = LogLevel.Warning)
     {
         if (builder.Configuration[$"Logging:LogLevel:{category}"] is null)
         {
-            builder.Logging.AddFilter(category, LogLevel.Warning);
+            builder.Logging.AddFilter(category, level);
         }
     }
 }

@@ -88,7 +88,14 @@ internal sealed partial class CacheConnector(
             try
             {
                 // The container's factory connects synchronously. One that throws is asked again: only a result is kept.
-                cache.Use(await Task.Run(services.GetRequiredService<IConnectionMultiplexer>, stoppingToken));
+                var multiplexer = await Task.Run(services.GetRequiredService<IConnectionMultiplexer>, stoppingToken);
+                if (multiplexer.IsConnected)
+                {
+                    // The first command compiles what it runs through and would exceed its time, which looks like a lost cache.
+                    await multiplexer.GetDatabase().PingAsync().WaitAsync(s_retryDelay, time, stoppingToken);
+                }
+
+                cache.Use(multiplexer);
                 return;
             }
             catch (Exception exception) when (exception is not OperationCanceledException)

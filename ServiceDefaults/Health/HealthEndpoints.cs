@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace RagPlatform.ServiceDefaults.Health;
@@ -14,7 +15,15 @@ internal static class HealthEndpoints
 
     public static void MapHealthEndpoints(this WebApplication app)
     {
-        app.MapHealthChecks("/health", new() { ResponseWriter = WriteAsync }).AllowAnonymous();
+        var log = app.Services.GetRequiredService<HealthLog>();
+        app.MapHealthChecks("/health", new()
+        {
+            ResponseWriter = (context, report) =>
+            {
+                log.Report(report);
+                return WriteAsync(context, report);
+            },
+        }).AllowAnonymous();
         app.MapHealthChecks("/alive", new() { Predicate = check => check.Tags.Contains(LiveTag), ResponseWriter = WriteAsync }).AllowAnonymous();
     }
 

@@ -110,7 +110,7 @@ internal sealed class PrometheusWriter(IBufferWriter<byte> output)
         var first = true;
         foreach (var (key, tagValue) in tags)
         {
-            WriteLabel(Sanitize(key, label: true), Convert.ToString(tagValue, CultureInfo.InvariantCulture) ?? "", ref first);
+            WriteLabel(Sanitize(key, label: true), Text(tagValue), ref first);
         }
 
         if (upperBound is not null)
@@ -173,6 +173,13 @@ internal sealed class PrometheusWriter(IBufferWriter<byte> output)
 
         static string Singular(string word) => word.EndsWith('s') ? word[..^1] : word;
     }
+
+    private static string Text(object? tagValue) => tagValue switch
+    {
+        true => "true",
+        false => "false",
+        _ => Convert.ToString(tagValue, CultureInfo.InvariantCulture) ?? "",
+    };
 
     private static string Format(double value) => value switch
     {

@@ -1,10 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Configuration.Memory;
+using Microsoft.Extensions.Options;
 using RagPlatform.Dashboard;
 using RagPlatform.EmbeddingService;
 using RagPlatform.IndexingWorker;
 using RagPlatform.SearchApi;
+using RagPlatform.ServiceDefaults;
 using RagPlatform.SingleNode.Servers;
 
 namespace RagPlatform.SingleNode;
@@ -165,6 +167,8 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
     private async Task StartServersAsync(CancellationToken cancellationToken)
     {
         _settings["Auth:AdminKeyFile"] = AdminKeyFile;
+        // One of the environment would win over the file.
+        _settings["Auth:AdminKey"] = "";
         var postgres = StartPostgresAsync(cancellationToken);
         var valkey = StartValkeyAsync(cancellationToken);
         await Task.WhenAll(postgres, valkey);
@@ -225,10 +229,19 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         var assembly = app.Assembly.GetName().Name!;
         // As in its own process: the name decides which static files, OpenAPI document and telemetry resource it has.
         string[] args = [$"--applicationName={assembly}", "--hostBuilder:reloadConfigOnChange=false"];
-        var service = build(args, builder => Configure(builder, assembly, port));
-        _services.Add(service);
-        await service.StartAsync(cancellationToken);
-        _settings[$"services:{name}:http:0"] = AddressOf(service).ToString();
+        try
+        {
+            var service = build(args, builder => Configure(builder, assembly, port));
+            _services.Add(service);
+            // The host validates as well, but logs the stack before it throws.
+            service.Services.GetService<IStartupValidator>()?.Validate();
+            await service.StartAsync(cancellationToken);
+            _settings[$"services:{name}:http:0"] = AddressOf(service).ToString();
+        }
+        catch (Exception e) when (ServiceRunner.Explain(e) is { } line)
+        {
+            throw new SingleNodeException(SingleNodeExit.Failed, $"{name} cannot start: {line}", e);
+        }
     }
 
     private void Configure(WebApplicationBuilder builder, string assembly, int port)

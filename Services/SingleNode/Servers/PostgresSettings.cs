@@ -18,7 +18,7 @@ internal static class PostgresSettings
     {
         var memory = memoryBytes / Megabyte;
         // The services and the page cache share the machine. An HNSW index is built in maintenance_work_mem, or ten times slower.
-        var sharedBuffers = Math.Clamp(memory / 4, 64, 4096);
+        var sharedBuffers = Math.Clamp(memory / 4, 64, durable ? 4096 : 512);
         var maintenance = Math.Clamp(memory / 16, 64, 2048);
         var workers = Math.Clamp(processors, 1, 8);
         var settings = $"""
@@ -47,6 +47,7 @@ internal static class PostgresSettings
             log_error_verbosity = terse
             log_checkpoints = off
             """;
-        return durable ? settings + "\n" : settings + "\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\n";
+        // Commits still reach the kernel, so that a killed server loses none.
+        return durable ? settings + "\n" : settings + "\nfsync = off\nfull_page_writes = off\n";
     }
 }

@@ -33,6 +33,7 @@ internal sealed class ServerProcess
 
     // 9 is the folder; the log is opened before the user changes. Everything execs, so the process id stays the same.
     private const string LaunchScript = """
+        umask 077
         exec 9<"$1" >>"$1/server.log" 2>&1 || exit 1
         cd /
         shift

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Problems;
+using RagPlatform.SearchApi.Reference;
 using RagPlatform.SearchApi.Workspaces;
 using RagPlatform.Storage;
 
@@ -14,6 +15,10 @@ internal static class DocumentEndpoints
 {
     private const int DefaultPage = 100;
 
+    private const string PutExample = """{"title":"Backups","text":"# Backups\n\nRun them at night.","metadata":{"team":"ops","year":2026}}""";
+
+    private const string BatchExample = """{"documents":[{"id":"ops/backups.md","text":"Run them at night."},{"id":"ops/restore.md","text":"Test it."}]}""";
+
     /// <summary>Maps them on the group <c>/v1/workspaces/{workspace}</c>.</summary>
     public static RouteGroupBuilder MapDocuments(this RouteGroupBuilder group)
     {
@@ -21,21 +26,24 @@ internal static class DocumentEndpoints
         documents.MapPost("", PutManyAsync)
             .WithName("PutDocuments")
             .WithSummary("Put up to 1,000 documents in one transaction: all or none")
-            .WithDescription("A document that is as it was put stays untouched. With 'Prefer: wait=N' the answer comes once all are searchable.");
+            .WithDescription("A document that is as it was put stays untouched. With 'Prefer: wait=N' the answer comes once all are searchable; 202 when the time is over.")
+            .WithMetadata(new WaitsAttribute(), new RequestExampleAttribute(BatchExample));
         documents.MapGet("", ListAsync)
             .WithName("ListDocuments")
             .WithSummary("List documents by id");
         documents.MapPut("/{**id}", PutAsync)
             .WithName("PutDocument")
             .WithSummary("Put a document: create or replace it")
-            .WithDescription("An id may contain slashes. With 'Prefer: wait=N' the answer comes once the document is searchable; 202 when the time is over.");
+            .WithDescription("An id may contain slashes. With 'Prefer: wait=N' the answer comes once the document is searchable; 202 when the time is over.")
+            .WithMetadata(new WaitsAttribute(), new RequestExampleAttribute(PutExample));
         documents.MapGet("/{**id}", GetAsync)
             .WithName("GetDocument")
             .WithSummary("Get a document");
         documents.MapDelete("/{**id}", DeleteAsync)
             .WithName("DeleteDocument")
             .WithSummary("Delete a document")
-            .WithDescription("It is out of every search at once.");
+            .WithDescription("It is out of every search at once.")
+            .WithMetadata(new WaitsAttribute());
         return group;
     }
 

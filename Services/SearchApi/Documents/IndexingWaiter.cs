@@ -16,7 +16,7 @@ internal sealed class IndexingWaiter(IndexingStatusStore status, GenerationSigna
     /// <summary>Waits until every document is searchable or dead-lettered, or the time is over.</summary>
     /// <param name="workspaceId">The workspace.</param>
     /// <param name="ids">At most 1,000 ids. A document that was deleted counts as searchable once nothing of it is left to do.</param>
-    /// <param name="time">How long to wait at most.</param>
+    /// <param name="duration">How long to wait at most.</param>
     /// <param name="cancellationToken">Cancels waiting.</param>
     /// <returns>Where the documents stand in the end; null when too many wait already, and nothing was waited for.</returns>
     public async Task<IReadOnlyDictionary<string, DocumentState>?> WaitAsync(

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Problems;
+using RagPlatform.SearchApi.Reference;
 using RagPlatform.ServiceDefaults.Auth;
 using RagPlatform.Storage;
 
@@ -16,15 +17,15 @@ internal static class KeyEndpoints
         keys.MapPost("", CreateAsync)
             .WithName("CreateApiKey")
             .WithSummary("Create a key")
-            .WithDescription("Needs the admin key. The answer is the only one that carries the secret: it is stored as SHA-256.");
+            .WithDescription("The answer is the only one that carries the secret: it is stored as SHA-256.")
+            .WithMetadata(new RequestExampleAttribute("""{"name":"website"}"""));
         keys.MapGet("", ListAsync)
             .WithName("ListApiKeys")
-            .WithSummary("List keys, oldest first, without their secrets")
-            .WithDescription("Needs the admin key.");
+            .WithSummary("List keys, oldest first, without their secrets");
         keys.MapDelete("/{keyId:long}", DeleteAsync)
             .WithName("DeleteApiKey")
             .WithSummary("Revoke a key")
-            .WithDescription("Needs the admin key. A service that has just seen the key may accept it for some seconds more (Auth:KeyCacheDuration).");
+            .WithDescription("A service that has just seen the key may accept it for some seconds more (Auth:KeyCacheDuration).");
         return group;
     }
 

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Problems;
+using RagPlatform.SearchApi.Reference;
 using RagPlatform.ServiceDefaults.Auth;
 using RagPlatform.Storage;
 
@@ -19,7 +20,8 @@ internal static class WorkspaceEndpoints
             .RequireAuthorization(AuthExtensions.AdminPolicy)
             .WithName("CreateWorkspace")
             .WithSummary("Create a workspace")
-            .WithDescription("Needs the admin key. The model decides the embedding space; it can be changed later by a migration.");
+            .WithDescription("The model decides the embedding space; it can be changed later by a migration.")
+            .WithMetadata(new RequestExampleAttribute("""{"name":"docs","language":"english"}"""));
         group.MapGet("", ListAsync)
             .RequireAuthorization(AuthExtensions.AnyKeyPolicy)
             .WithName("ListWorkspaces")
@@ -38,7 +40,7 @@ internal static class WorkspaceEndpoints
             .RequireAuthorization(AuthExtensions.AdminPolicy)
             .WithName("DeleteWorkspace")
             .WithSummary("Delete a workspace with all that it owns")
-            .WithDescription("Needs the admin key. The workspace is gone at once; its rows are removed in the background.");
+            .WithDescription("The workspace is gone at once; its rows are removed in the background.");
         return group;
     }
 

@@ -1,0 +1,128 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using RagPlatform.Contracts;
+using RagPlatform.SearchApi;
+using RagPlatform.Storage;
+
+namespace RagPlatform.Integration.Tests.Api;
+
+/// <summary>The search API over a database of its own, on a real listener; the embedding service is a list of models, the worker is a statement.</summary>
+public class ApiFixture : IAsyncLifetime
+{
+    public const string AdminKey = "integration-tests-admin-key";
+
+    private readonly string _database = $"api_{Guid.NewGuid():N}";
+    private readonly string _server = Environment.GetEnvironmentVariable("RAG_TEST_POSTGRES") ?? "";
+    private WebApplication? _app;
+
+    /// <summary>A client that holds the admin key.</summary>
+    public HttpClient Http { get; private set; } = null!;
+
+    /// <summary>The typed client that holds the admin key.</summary>
+    public RagClient Client => new(Http);
+
+    public Uri Address { get; private set; } = null!;
+
+    public NpgsqlDataSource Database { get; private set; } = null!;
+
+    /// <summary>What the embedding service answers; by default one model.</summary>
+    public Func<HttpResponseMessage> Models { get; set; } = DefaultModels;
+
+    public IServiceProvider Services => _app!.Services;
+
+    public async ValueTask InitializeAsync()
+    {
+        await using (var server = NpgsqlDataSource.Create(_server))
+        {
+            await using var create = server.CreateCommand($"CREATE DATABASE {_database}");
+            await create.ExecuteNonQueryAsync();
+        }
+
+        var connectionString = new NpgsqlConnectionStringBuilder(_server) { Database = _database }.ConnectionString;
+        Database = NpgsqlDataSource.Create(connectionString);
+        _app = SearchApiApp.Build([], builder =>
+        {
+            builder.Logging.SetMinimumLevel(LogLevel.Warning);
+            builder.WebHost.UseUrls("http://127.0.0.1:0");
+            builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
+            {
+                ["ConnectionStrings:ragdb"] = RouteDatabase(connectionString),
+                ["services:embedding-service:http:0"] = "http://embedding-service.invalid",
+                ["Auth:AdminKey"] = AdminKey,
+                ["Auth:KeyCacheDuration"] = "00:00:00",
+            });
+            builder.Services.AddSingleton(new EmbeddingGatewayClient(
+                new Uri("http://embedding-service.invalid"), AdminKey, new ScriptedModels(() => Models())));
+        });
+        await _app.StartAsync();
+        await _app.Services.GetRequiredService<SchemaMigrator>().Ready.WaitAsync(TimeSpan.FromMinutes(1));
+        Address = new Uri(_app.Urls.First());
+        Http = CreateClient(AdminKey);
+    }
+
+    public virtual async ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        Http.Dispose();
+        await _app!.DisposeAsync();
+        await Database.DisposeAsync();
+        await using var server = NpgsqlDataSource.Create(_server);
+        await using var drop = server.CreateCommand($"DROP DATABASE {_database} WITH (FORCE)");
+        await drop.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>A client with another key, or none.</summary>
+    public HttpClient CreateClient(string? key)
+    {
+        // Requests must arrive as they are written: the handler would normalise paths such as a%2Fb.
+        var http = new HttpClient { BaseAddress = Address };
+        if (key is not null)
+        {
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        }
+
+        return http;
+    }
+
+    /// <summary>A new workspace of a name that no other test has.</summary>
+    public async Task<string> CreateWorkspaceAsync()
+    {
+        var name = $"w{Guid.NewGuid():N}";
+        await Client.CreateWorkspaceAsync(new(name), TestContext.Current.CancellationToken);
+        return name;
+    }
+
+    /// <summary>Does in one statement what a worker does for every task, and notifies as it does.</summary>
+    public async Task FinishTasksAsync()
+    {
+        await using var command = Database.CreateCommand(
+            "WITH done AS (DELETE FROM tasks RETURNING workspace_id) SELECT raise_generations(array_agg(DISTINCT workspace_id)) FROM done HAVING count(*) > 0");
+        await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>The way that the API takes to the database.</summary>
+    protected virtual string RouteDatabase(string connectionString) => connectionString;
+
+    internal static HttpResponseMessage DefaultModels()
+    {
+        var space = new EmbeddingSpace("test-model", "1", 8);
+        return new(HttpStatusCode.OK)
+        {
+            Content = JsonContent.Create(
+                new EmbeddingModelList([new("test-model", "tests", space, space.Id, true, 0, true, "For tests.")]), options: RagJson.Options),
+        };
+    }
+
+    private sealed class ScriptedModels(Func<HttpResponseMessage> answer) : HttpMessageHandler
+    {
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+            Task.FromResult(answer());
+    }
+}

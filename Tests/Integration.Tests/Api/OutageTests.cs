@@ -1,0 +1,167 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using Npgsql;
+using RagPlatform.Contracts;
+
+namespace RagPlatform.Integration.Tests.Api;
+
+/// <summary>What the API needs is away for a while.</summary>
+public sealed class OutageTests(OutageTests.InterruptibleApi api) : IClassFixture<OutageTests.InterruptibleApi>
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task CreateWorkspace_TheEmbeddingServiceIsAway_Is503WithRetryAfter()
+    {
+        api.Models = () => throw new HttpRequestException("refused");
+
+        using var response = await api.Http.PostAsJsonAsync("/v1/workspaces", new WorkspaceCreate("w"), RagJson.Options, Cancellation);
+        api.Models = ApiFixture.DefaultModels;
+
+        await ExpectUnavailableAsync(response);
+    }
+
+    [Fact]
+    public async Task PutDocument_TheDatabaseIsAway_Is503WithRetryAfterAndWorksOnceItIsBack()
+    {
+        var path = $"/v1/workspaces/{await api.CreateWorkspaceAsync()}/documents/a";
+
+        api.Proxy.Interrupt();
+        for (var i = 0; i < 3; i++)
+        {
+            using var put = await api.Http.PutAsJsonAsync(path, new DocumentPut("text"), RagJson.Options, Cancellation);
+            await ExpectUnavailableAsync(put);
+        }
+
+        using var guess = api.CreateClient("rag_ws_of_some_workspace");
+        using var checkedKey = await guess.GetAsync(path, Cancellation);
+        await ExpectUnavailableAsync(checkedKey);
+
+        api.Proxy.Resume();
+        using var back = await api.Http.PutAsJsonAsync(path, new DocumentPut("text"), RagJson.Options, Cancellation);
+        Assert.Equal(HttpStatusCode.Created, back.StatusCode);
+    }
+
+    private static async Task ExpectUnavailableAsync(HttpResponseMessage response)
+    {
+        var body = await response.Content.ReadAsStringAsync(Cancellation);
+        Assert.True(response.StatusCode == HttpStatusCode.ServiceUnavailable, $"{(int)response.StatusCode}: {body}");
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        Assert.NotNull(response.Headers.RetryAfter);
+        Assert.DoesNotContain("Npgsql", body, StringComparison.Ordinal);
+    }
+
+    /// <summary>The API, whose way to the database can be cut.</summary>
+    public sealed class InterruptibleApi : ApiFixture
+    {
+        internal TcpProxy Proxy { get; private set; } = null!;
+
+        public override async ValueTask DisposeAsync()
+        {
+            Proxy.Resume();
+            await base.DisposeAsync();
+            Proxy.Dispose();
+        }
+
+        protected override string RouteDatabase(string connectionString)
+        {
+            var target = new NpgsqlConnectionStringBuilder(connectionString);
+            Proxy = new TcpProxy(target.Host!, target.Port);
+            return new NpgsqlConnectionStringBuilder(connectionString) { Host = "127.0.0.1", Port = Proxy.Port }.ConnectionString;
+        }
+    }
+}
+
+/// <summary>Passes bytes on to a server, until it is interrupted: then connections break and new ones are closed at once.</summary>
+internal sealed class TcpProxy : IDisposable
+{
+    private readonly string _host;
+    private readonly int _port;
+    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly Lock _lock = new();
+    private readonly List<TcpClient> _connections = [];
+    private bool _interrupted;
+
+    public TcpProxy(string host, int port)
+    {
+        (_host, _port) = (host, port);
+        _listener.Start();
+        Accepting = AcceptAsync();
+    }
+
+    public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+    private Task Accepting { get; }
+
+    public void Interrupt()
+    {
+        lock (_lock)
+        {
+            _interrupted = true;
+            _connections.ForEach(c => c.Dispose());
+            _connections.Clear();
+        }
+    }
+
+    public void Resume()
+    {
+        lock (_lock)
+        {
+            _interrupted = false;
+        }
+    }
+
+    public void Dispose()
+    {
+        _listener.Stop();
+        Interrupt();
+        _listener.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        var passing = new List<Task>();
+        try
+        {
+            while (true)
+            {
+                passing.Add(PassAsync(await _listener.AcceptTcpClientAsync()));
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            await Task.WhenAll(passing);
+        }
+    }
+
+    private async Task PassAsync(TcpClient client)
+    {
+        using var server = new TcpClient();
+        try
+        {
+            lock (_lock)
+            {
+                if (_interrupted)
+                {
+                    client.Dispose();
+                    return;
+                }
+
+                _connections.AddRange([client, server]);
+            }
+
+            await server.ConnectAsync(_host, _port);
+            var (near, far) = (client.GetStream(), server.GetStream());
+            await Task.WhenAny(near.CopyToAsync(far), far.CopyToAsync(near));
+        }
+        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or InvalidOperationException)
+        {
+            // The connection was cut: that is what the proxy is for.
+        }
+        finally
+        {
+            client.Dispose();
+        }
+    }
+}

@@ -1,0 +1,93 @@
+using System.Text;
+using Spectre.Console;
+
+namespace RagPlatform.Cli;
+
+/// <summary>What surrounds the process: its streams, variables and clock. Tests put their own in its place.</summary>
+internal sealed class CliEnvironment
+{
+    /// <summary>Columns of output that goes to a file or a pipe.</summary>
+    private const int PipeWidth = 140;
+
+    /// <summary>Results: what a script reads.</summary>
+    public required TextWriter Output { get; init; }
+
+    /// <summary>Progress and errors: what a person reads.</summary>
+    public required TextWriter Error { get; init; }
+
+    /// <summary>Whether a person sees <see cref="Output"/>.</summary>
+    public bool OutputIsTerminal { get; init; }
+
+    /// <summary>Whether a person sees <see cref="Error"/>.</summary>
+    public bool ErrorIsTerminal { get; init; }
+
+    /// <summary>Whether a person can be asked.</summary>
+    public bool InputIsTerminal { get; init; }
+
+    /// <summary>Environment variables.</summary>
+    public Func<string, string?> Variable { get; init; } = _ => null;
+
+    /// <summary>Relative paths start here.</summary>
+    public string WorkingDirectory { get; init; } = Path.GetTempPath();
+
+    /// <summary>The folder of the program.</summary>
+    public string ProgramDirectory { get; init; } = Path.GetTempPath();
+
+    /// <summary>The clock.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>The network.</summary>
+    public Func<HttpMessageHandler> CreateHandler { get; init; } = () => new SocketsHttpHandler
+    {
+        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        ConnectTimeout = TimeSpan.FromSeconds(5),
+    };
+
+    /// <summary>This process.</summary>
+    public static CliEnvironment ForProcess()
+    {
+        // Document ids and texts are UTF-8 on both sides, whatever the locale says.
+        if (!OperatingSystem.IsWindows())
+        {
+            Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
+        }
+
+        return new CliEnvironment
+        {
+            Output = Console.Out,
+            Error = Console.Error,
+            OutputIsTerminal = !Console.IsOutputRedirected,
+            ErrorIsTerminal = !Console.IsErrorRedirected,
+            InputIsTerminal = !Console.IsInputRedirected,
+            Variable = name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null,
+            WorkingDirectory = Directory.GetCurrentDirectory(),
+            ProgramDirectory = AppContext.BaseDirectory,
+        };
+    }
+
+    /// <summary>A console for results.</summary>
+    public IAnsiConsole OutputConsole() => CreateConsole(Output, OutputIsTerminal);
+
+    /// <summary>A console for progress.</summary>
+    public IAnsiConsole ErrorConsole() => CreateConsole(Error, ErrorIsTerminal);
+
+    /// <summary>An absolute path.</summary>
+    public string FullPath(string path) => Path.GetFullPath(path, WorkingDirectory);
+
+    private static IAnsiConsole CreateConsole(TextWriter writer, bool isTerminal)
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(writer),
+            Ansi = isTerminal ? AnsiSupport.Detect : AnsiSupport.No,
+            ColorSystem = isTerminal ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
+            Interactive = isTerminal ? InteractionSupport.Detect : InteractionSupport.No,
+        });
+        if (!isTerminal)
+        {
+            console.Profile.Width = PipeWidth;
+        }
+
+        return console;
+    }
+}

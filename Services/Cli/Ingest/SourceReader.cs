@@ -1,0 +1,181 @@
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using RagPlatform.Contracts;
+
+namespace RagPlatform.Cli.Ingest;
+
+/// <summary>Turns files into documents. What cannot be one becomes a <see cref="Refusal"/>, and the next is read.</summary>
+/// <param name="prefix">Put before each id.</param>
+/// <param name="isKnown">Whether the document of this id and fingerprint is there already: then it is not converted.</param>
+internal sealed class SourceReader(string prefix, Func<string, string, bool> isKnown)
+{
+    // Raised when the same file becomes another document than before.
+    private const string Version = "1";
+
+    private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>Reads one file.</summary>
+    public async IAsyncEnumerable<SourceItem> ReadAsync(SourceFile file, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (file.Kind == SourceKind.Corpus)
+        {
+            var number = 0;
+            var stream = new FileStream(file.FullPath, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, useAsync: true);
+            await using (stream.ConfigureAwait(false))
+            {
+                await foreach (var line in LineReader.ReadAsync(stream, DocumentLimits.MaxBodyBytes, cancellationToken).ConfigureAwait(false))
+                {
+                    number++;
+                    if (line.Content is null)
+                    {
+                        yield return Refused(null, $"{file.RelativePath}, line {number}", "the line is longer than a request may be", line.Bytes);
+                    }
+                    else if (!string.IsNullOrWhiteSpace(Encoding.Latin1.GetString(line.Content.AsSpan(0, Math.Min(line.Content.Length, 64)))))
+                    {
+                        yield return ReadCorpusLine(file, line.Content, number, line.Bytes);
+                    }
+                }
+            }
+        }
+        else
+        {
+            yield return await ReadFileAsync(file, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Makes a document of a line of <c>corpus.jsonl</c>.</summary>
+    internal SourceItem ReadCorpusLine(SourceFile file, byte[] line, int number, long bytes)
+    {
+        var place = $"{file.RelativePath}, line {number}";
+        try
+        {
+            using var json = JsonDocument.Parse(line);
+            if (!json.RootElement.TryGetProperty("_id", out var idElement))
+            {
+                return Refused(null, place, "the line has no \"_id\"", bytes);
+            }
+
+            var id = prefix + (idElement.ValueKind == JsonValueKind.Number ? idElement.GetRawText() : idElement.GetString());
+            var fingerprint = Fingerprint(file, line);
+            if (isKnown(id, fingerprint))
+            {
+                return new SourceItem(id, null, null, bytes);
+            }
+
+            var text = json.RootElement.TryGetProperty("text", out var textElement) ? textElement.GetString() ?? "" : "";
+            var title = json.RootElement.TryGetProperty("title", out var titleElement) ? titleElement.GetString() ?? "" : "";
+            return Checked(new SourceDocument(id, title, text, CorpusMetadata(json.RootElement, file.Source), fingerprint), place, bytes);
+        }
+        catch (JsonException)
+        {
+            return Refused(null, place, "the line is no JSON", bytes);
+        }
+        catch (InvalidOperationException)
+        {
+            // A number where a string belongs, bytes that are no UTF-8, or half of a surrogate pair.
+            return Refused(null, place, "expected \"_id\", \"title\" and \"text\" to be strings in UTF-8, and \"metadata\" an object", bytes);
+        }
+    }
+
+    /// <summary>Makes a document of a file's content.</summary>
+    internal SourceItem ReadContent(SourceFile file, byte[] content)
+    {
+        var id = prefix + file.RelativePath;
+        var fingerprint = Fingerprint(file, content);
+        if (isKnown(id, fingerprint))
+        {
+            return new SourceItem(id, null, null, content.Length);
+        }
+
+        string text;
+        try
+        {
+            var bom = content.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? Encoding.UTF8.Preamble.Length : 0;
+            text = s_strict.GetString(content, bom, content.Length - bom);
+        }
+        catch (DecoderFallbackException)
+        {
+            return Refused(id, id, "it is not UTF-8", content.Length);
+        }
+
+        var (title, body) = file.Kind switch
+        {
+            SourceKind.Markdown => MarkdownText.Read(text),
+            SourceKind.Html => HtmlText.Read(text),
+            _ => ("", text),
+        };
+        if (title.Length == 0)
+        {
+            title = Path.GetFileNameWithoutExtension(file.RelativePath);
+        }
+
+        var metadata = JsonSerializer.SerializeToElement(new
+        {
+            source = file.Source,
+            path = file.RelativePath,
+            format = file.Kind.ToString().ToLowerInvariant(),
+        });
+        return Checked(new SourceDocument(id, Shorten(title), body, metadata, fingerprint), id, content.Length);
+    }
+
+    private async Task<SourceItem> ReadFileAsync(SourceFile file, CancellationToken cancellationToken)
+    {
+        var id = prefix + file.RelativePath;
+        if (file.Length > DocumentLimits.MaxBodyBytes)
+        {
+            return Refused(id, id, $"it has {file.Length:N0} bytes, at most {DocumentLimits.MaxBodyBytes:N0} are allowed", file.Length);
+        }
+
+        try
+        {
+            return ReadContent(file, await File.ReadAllBytesAsync(file.FullPath, cancellationToken).ConfigureAwait(false));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return Refused(id, id, "it cannot be read: " + e.Message, file.Length);
+        }
+    }
+
+    private static SourceItem Checked(SourceDocument document, string place, long bytes) => DocumentRules.Check(document) is { } reason
+        ? Refused(document.Id, document.Id.Length == 0 ? place : document.Id, reason, bytes)
+        : new SourceItem(document.Id, document, null, bytes);
+
+    private static SourceItem Refused(string? id, string document, string reason, long bytes) => new(id, null, new Refusal(document, reason), bytes);
+
+    private static JsonElement CorpusMetadata(JsonElement line, string source)
+    {
+        var metadata = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
+        if (line.TryGetProperty("metadata", out var given) && given.ValueKind != JsonValueKind.Null)
+        {
+            foreach (var property in given.EnumerateObject())
+            {
+                metadata[property.Name] = property.Value;
+            }
+        }
+
+        metadata.TryAdd("source", JsonSerializer.SerializeToElement(source));
+        return JsonSerializer.SerializeToElement(metadata);
+    }
+
+    private static string Fingerprint(SourceFile file, ReadOnlySpan<byte> content)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes($"{Version}\n{file.Kind}\n{file.Source}\n{file.RelativePath}\n"));
+        hash.AppendData(content);
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    // A title that is too long would refuse a good document; its whole is in the text.
+    private static string Shorten(string title)
+    {
+        if (title.Length <= DocumentLimits.MaxTitleLength)
+        {
+            return title;
+        }
+
+        var end = DocumentLimits.MaxTitleLength - 1;
+        return string.Concat(title.AsSpan(0, char.IsHighSurrogate(title[end - 1]) ? end - 1 : end), "…");
+    }
+}

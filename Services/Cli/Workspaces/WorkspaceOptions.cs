@@ -1,0 +1,49 @@
+using System.CommandLine;
+using RagPlatform.Contracts;
+
+namespace RagPlatform.Cli.Workspaces;
+
+/// <summary>Options that say what a new workspace shall be.</summary>
+internal sealed class WorkspaceOptions
+{
+    /// <summary><c>--model</c>.</summary>
+    public Option<string?> Model { get; } = new("--model") { Description = "The embedding model of a new workspace; else the embedding service's default." };
+
+    /// <summary><c>--language</c>.</summary>
+    public Option<string> Language { get; } = new("--language")
+    {
+        Description = "The language of a new workspace's keyword search: english, german, simple, …",
+        DefaultValueFactory = _ => "english",
+    };
+
+    /// <summary><c>--chunk-size</c>.</summary>
+    public Option<int> ChunkSize { get; } = new("--chunk-size")
+    {
+        Description = "Wanted characters of a passage in a new workspace, 200 to 8,000.",
+        DefaultValueFactory = _ => new ChunkingSettings().TargetLength,
+    };
+
+    /// <summary><c>--overlap</c>.</summary>
+    public Option<int> Overlap { get; } = new("--overlap")
+    {
+        Description = "Characters that a passage repeats of the one before, 0 to half of --chunk-size.",
+        DefaultValueFactory = _ => new ChunkingSettings().Overlap,
+    };
+
+    /// <summary><c>--strategy</c>.</summary>
+    public Option<ChunkingStrategy> Strategy { get; } = new("--strategy")
+    {
+        Description = "Where a new workspace's documents may be cut.",
+        DefaultValueFactory = _ => ChunkingStrategy.Markdown,
+    };
+
+    /// <summary><c>--workspace</c>, required.</summary>
+    public static Option<string> Name() => new("--workspace", "-w") { Description = "The workspace.", HelpName = "NAME", Required = true };
+
+    /// <summary>What the command line asks for.</summary>
+    public WorkspaceCreate ToCreate(ParseResult parse, string name) => new(
+        name,
+        parse.GetValue(Language) ?? "english",
+        parse.GetValue(Model),
+        new ChunkingSettings(parse.GetValue(Strategy), parse.GetValue(ChunkSize), parse.GetValue(Overlap)));
+}

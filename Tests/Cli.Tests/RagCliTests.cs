@@ -1,0 +1,143 @@
+using System.Net;
+using System.Text.Json;
+using RagPlatform.Contracts;
+
+namespace RagPlatform.Cli.Tests;
+
+public sealed class RagCliTests
+{
+    private static readonly JsonElement s_empty = JsonSerializer.SerializeToElement(new { });
+
+    [Fact]
+    public async Task Run_WithoutArguments_PrintsTheVerbs()
+    {
+        var run = await CliRun.RunAsync(new FakeApi());
+
+        Assert.Equal(ExitCode.Success, run.Exit);
+        foreach (var verb in (string[])["ingest", "search", "status", "workspace", "eval"])
+        {
+            Assert.Contains(verb, run.Output);
+        }
+    }
+
+    [Theory]
+    [InlineData("serch")]
+    [InlineData("search hello")]
+    [InlineData("search hello --workspace w --mode fast")]
+    [InlineData("ingest --workspace w")]
+    [InlineData("ingest . --workspace w --parallel 17")]
+    [InlineData("eval retrieval --data . --modes keyword,exact")]
+    public async Task Run_WrongCommandLine_ExitsWithUsageAndCallsNothing(string line)
+    {
+        var api = new FakeApi();
+        var run = await CliRun.RunAsync(api, line.Split(' '));
+
+        Assert.Equal(ExitCode.Usage, run.Exit);
+        Assert.Contains("--help", run.Error);
+        Assert.Empty(run.Output);
+        Assert.Empty(api.Requests);
+    }
+
+    [Fact]
+    public async Task Run_NothingAnswers_SaysWhatToDoOnOneLine()
+    {
+        var run = await CliRun.RunAsync(new FakeApi { Otherwise = null }, "status");
+
+        Assert.Equal(ExitCode.Failure, run.Exit);
+        Assert.Equal(
+            "rag: nothing answers at http://rag.test. Start the platform with ./run.sh, or say where it is with --url or RAG_URL.",
+            run.Error.Trim());
+    }
+
+    [Fact]
+    public async Task Run_KeyRefused_SaysHowToPassOne()
+    {
+        var api = new FakeApi().On("GET /v1/workspaces?limit=100", new { title = "Unauthorized" }, HttpStatusCode.Unauthorized);
+        var run = await CliRun.RunAsync(api, "status");
+
+        Assert.Equal(ExitCode.Failure, run.Exit);
+        Assert.Contains("refused the API key", run.Error);
+        Assert.Contains("--key-file", run.Error);
+        Assert.Equal("Bearer key-1", api.Authorization);
+    }
+
+    [Fact]
+    public async Task Run_KeyOption_WinsOverTheEnvironment()
+    {
+        var api = new FakeApi().On("GET /v1/workspaces?limit=100", new Page<Workspace>([], null));
+        var run = await CliRun.RunAsync(api, "status", "--key", "key-2");
+
+        Assert.Equal(ExitCode.Success, run.Exit);
+        Assert.Equal("Bearer key-2", api.Authorization);
+    }
+
+    [Fact]
+    public async Task Search_UnknownWorkspace_SaysWhichAndHowToListThem()
+    {
+        var api = new FakeApi().On("POST /v1/workspaces/docs/search", new { title = "There is no workspace 'docs'." }, HttpStatusCode.NotFound);
+        var run = await CliRun.RunAsync(api, "search", "hello", "--workspace", "docs");
+
+        Assert.Equal(ExitCode.Failure, run.Exit);
+        Assert.Equal("rag: There is no workspace 'docs'. 'rag workspace list' shows what there is.", run.Error.Trim());
+    }
+
+    [Fact]
+    public async Task Search_Options_BecomeTheRequest()
+    {
+        var api = new FakeApi().On("POST /v1/workspaces/docs/search", Answer());
+        await CliRun.RunAsync(
+            api, "search", "two", "words", "-w", "docs", "--mode", "keyword", "--limit", "3", "--filter", """{"lang":"en"}""", "--documents");
+
+        var request = JsonSerializer.Deserialize<SearchRequest>(Assert.Single(api.Requests).Body, RagJson.Options)!;
+        Assert.Equal(("two words", SearchMode.Keyword, 3, SearchGrouping.Document), (request.Query, request.Mode, request.Limit, request.GroupBy));
+        Assert.Equal("en", request.Filter!.Value.GetProperty("lang").GetString());
+    }
+
+    [Fact]
+    public async Task Search_Hits_PrintsTitleIdPlanAndTime()
+    {
+        var hit = new SearchHit("guide/[a].md", 7, 0, 0.5, "A [guide]", "Setup", "Install the server first.", s_empty);
+        var run = await CliRun.RunAsync(new FakeApi().On("POST /v1/workspaces/docs/search", Answer(hit)), "search", "servers", "-w", "docs");
+
+        Assert.Equal(ExitCode.Success, run.Exit);
+        Assert.Contains("1. A [guide] › Setup", run.Output);
+        Assert.Contains("guide/[a].md · passage 1 · score 0.5", run.Output);
+        Assert.Contains("Install the server first.", run.Output);
+        Assert.Contains("1 hits · hybrid · plan bm25+exact · 12.3 ms", run.Output);
+    }
+
+    [Fact]
+    public async Task Search_Json_PrintsTheAnswerAndNothingElse()
+    {
+        var run = await CliRun.RunAsync(new FakeApi().On("POST /v1/workspaces/docs/search", Answer()), "search", "x", "-w", "docs", "--json");
+
+        var answer = JsonSerializer.Deserialize<SearchResponse>(run.Output, RagJson.Options)!;
+        Assert.Equal("bm25+exact", answer.Plan);
+        Assert.Empty(run.Error);
+    }
+
+    [Fact]
+    public async Task Search_FilterIsNoJson_SaysSo()
+    {
+        var api = new FakeApi();
+        var run = await CliRun.RunAsync(api, "search", "x", "-w", "docs", "--filter", "{lang: en}");
+
+        Assert.Equal(ExitCode.Failure, run.Exit);
+        Assert.StartsWith("rag: --filter is no JSON", run.Error);
+        Assert.Empty(api.Requests);
+    }
+
+    [Fact]
+    public async Task WorkspaceDelete_WithoutYesWhereNobodyCanBeAsked_DeletesNothing()
+    {
+        var api = new FakeApi();
+        var run = await CliRun.RunAsync(api, "workspace", "delete", "docs");
+
+        Assert.Equal(ExitCode.Failure, run.Exit);
+        Assert.Contains("--yes", run.Error);
+        Assert.Empty(api.Requests);
+    }
+
+    private static SearchResponse Answer(params SearchHit[] hits) =>
+        new(hits, SearchMode.Hybrid, "bm25+exact", "hashing_384_x", 4, false, new SearchTimings(12.34, 1, 2));
+}

@@ -33,30 +33,30 @@ has_aspire_packages() {
 
 built_dll() { printf '%s/Services/%s/bin/Release/net10.0/RagPlatform.%s.dll' "$rag_root" "$1" "$1"; }
 
-# build_release SERVICE MESSAGE: builds Services/SERVICE in Release when a source is newer than the last build, one build at a time.
+# Builds the command line, and with it every service that it can host, in Release, when a source is newer than the last build.
+# One build at a time.
 build_release() {
-  local folder=$rag_root/Services/$1 stamp started
-  stamp=$folder/bin/Release/.built
-  is_built "$1" && return 0
+  local folder=$rag_root/Services/Cli started
+  is_built && return 0
   need_dotnet
   "$rag_root/eng/probe-feed.sh"
   # The lock is on a folder that exists anyway, so that no lock file stays.
   exec 8<"$folder"
   flock 8
-  if ! is_built "$1"; then
-    say "$2"
+  if ! is_built; then
+    say "building (the first time, and after a change of the sources)"
     started=$(mktemp)
     quietly dotnet build "$folder" -c Release -v q -nologo -clp:NoSummary 8<&- || { rm -f "$started"; die "the build failed."; }
     # As old as the beginning of the build, so that a file saved meanwhile counts as newer.
-    touch -r "$started" "$stamp"
+    touch -r "$started" "$folder/bin/Release/.built"
     rm -f "$started"
   fi
   exec 8<&-
 }
 
 is_built() {
-  local stamp=$rag_root/Services/$1/bin/Release/.built
-  [ -e "$stamp" ] && [ -e "$(built_dll "$1")" ] || return 1
+  local stamp=$rag_root/Services/Cli/bin/Release/.built
+  [ -e "$stamp" ] && [ -e "$(built_dll Cli)" ] && [ -e "$(built_dll SingleNode)" ] || return 1
   [ -z "$(cd "$rag_root" && find Services ServiceDefaults Directory.*.props feed.props global.json \
     \( -name bin -o -name obj \) -prune -o -type f -newer "$stamp" -print -quit 2>/dev/null)" ]
 }

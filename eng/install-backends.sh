@@ -7,6 +7,7 @@
 #   Valkey, and the source packages of Debian 13, for pgvector) are read through a temporary configuration: /etc/apt stays as it is.
 # - pgvector that the distribution does not offer new enough is compiled, and installed as the package postgresql-NN-pgvector.
 # - No server is started or enabled: the platform starts its own processes in its own data folder.
+# Exit codes: 0 all of it is there, 1 PostgreSQL is missing, 3 PostgreSQL is there but something else is missing, 2 wrong option.
 set -euo pipefail
 
 readonly min_postgres=15 min_pgvector=0.8
@@ -21,7 +22,7 @@ for arg in "$@"; do
 done
 
 say() { printf 'install-backends: %s\n' "$*" >&2; }
-die() { say "$*"; exit 1; }
+die() { say "$*"; if has_postgres; then exit 3; fi; exit 1; }
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
 # --- what is there -----------------------------------------------------------------------------------------------------------------

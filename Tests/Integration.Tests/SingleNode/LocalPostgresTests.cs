@@ -9,9 +9,13 @@ namespace RagPlatform.Integration.Tests.SingleNode;
 
 public sealed class LocalPostgresTests : IDisposable
 {
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rag-tests-");
+    private readonly DirectoryInfo _folder;
 
-    public LocalPostgresTests() => Requirements.NeedPostgres();
+    public LocalPostgresTests()
+    {
+        Requirements.NeedPostgres();
+        _folder = Directory.CreateTempSubdirectory("rag-tests-");
+    }
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 

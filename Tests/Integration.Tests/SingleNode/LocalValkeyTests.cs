@@ -9,8 +9,8 @@ namespace RagPlatform.Integration.Tests.SingleNode;
 
 public sealed class LocalValkeyTests : IDisposable
 {
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rag-tests-");
     private readonly string _program = Requirements.NeedValkey();
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rag-tests-");
 
     private static CancellationToken Cancelled => TestContext.Current.CancellationToken;
 

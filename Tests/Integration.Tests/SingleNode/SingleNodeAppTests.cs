@@ -31,7 +31,7 @@ public sealed class SingleNodeAppTests
 
             using var state = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "node.json"), Cancelled));
             Assert.Equal(Environment.ProcessId, state.RootElement.GetProperty("processId").GetInt32());
-            Assert.Equal(node.ApiAddress.ToString(), state.RootElement.GetProperty("api").GetString());
+            Assert.Equal(node.ApiAddress, new Uri(state.RootElement.GetProperty("api").GetString()!));
             Assert.StartsWith("rag_", node.AdminKey, StringComparison.Ordinal);
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, Mode(node.AdminKeyFile));
         }

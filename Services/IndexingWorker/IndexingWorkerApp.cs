@@ -1,4 +1,12 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using RagPlatform.Contracts;
+using RagPlatform.IndexingWorker.Indexing;
+using RagPlatform.IndexingWorker.Queue;
 using RagPlatform.ServiceDefaults;
+using RagPlatform.ServiceDefaults.Auth;
+using RagPlatform.ServiceDefaults.Connections;
+using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker;
 
@@ -12,10 +20,47 @@ public static class IndexingWorkerApp
     {
         var builder = WebApplication.CreateBuilder(args);
         configure?.Invoke(builder);
-        builder.AddServiceDefaults();
+        builder.AddServiceDefaults("indexing-worker");
+        builder.AddRagPostgres();
+        builder.AddAdminKey();
+        builder.Services.AddStorage();
+        builder.AddIndexing();
 
         var app = builder.Build();
+        app.UseExceptionHandler();
         app.MapDefaultEndpoints();
         return app;
     }
+
+    private static void AddIndexing(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddSingleton<IValidateOptions<IndexingOptions>, IndexingOptionsValidator>();
+        services.AddOptions<IndexingOptions>().BindConfiguration(IndexingOptions.Section).ValidateOnStart();
+        services.AddSingleton(provider => new EmbeddingGatewayClient(
+            ServiceAddress.Get(builder.Configuration, "embedding-service"),
+            provider.GetRequiredService<AdminKey>().Value ?? "disabled"));
+        services.TryAddSingleton<EmbedTexts>(provider =>
+        {
+            var client = provider.GetRequiredService<EmbeddingGatewayClient>();
+            return (space, workspace, texts, cancellationToken) =>
+                client.EmbedAsync(ToSpace(space), space.Id, texts, EmbeddingInput.Document, workspace, cancellationToken);
+        });
+
+        services.AddSingleton<IndexingMetrics>();
+        services.AddSingleton<WorkerIdentity>();
+        services.AddSingleton<EmbeddingBatcher>();
+        services.AddSingleton<IndexCommitter>();
+        services.AddSingleton<DocumentIndexer>();
+        services.AddSingleton<TaskSignal>();
+        services.AddHostedService<Maintenance>();
+        services.AddHostedService<LeaseKeeper>();
+        services.AddHostedService<TaskListener>();
+
+        // Stopped first, as the last one started: the leases are kept as long as it has work in hand.
+        services.AddHostedService<IndexingLoop>();
+    }
+
+    private static EmbeddingSpace ToSpace(SpaceRow space) => new(
+        space.Model, space.Revision, space.Dimensions, space.Normalized, space.QueryPrompt, space.DocumentPrompt, space.MaxTokens, space.Lexical);
 }

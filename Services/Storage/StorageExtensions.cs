@@ -25,6 +25,9 @@ public static class StorageExtensions
         services.AddSingleton<LexicalFolder>();
         services.AddSingleton<PassageStore>();
         services.AddSingleton<VectorSearch>();
+        services.AddSingleton<TaskQueue>();
+        services.AddSingleton<IndexStore>();
+        services.AddSingleton<VectorIndexStore>();
         return services;
     }
 

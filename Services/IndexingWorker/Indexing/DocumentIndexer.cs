@@ -1,0 +1,256 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Options;
+using Npgsql;
+using RagPlatform.IndexingWorker.Chunking;
+using RagPlatform.Storage;
+
+namespace RagPlatform.IndexingWorker.Indexing;
+
+/// <summary>Who holds the leases of this process.</summary>
+internal sealed class WorkerIdentity
+{
+    public Guid Id { get; } = Guid.NewGuid();
+}
+
+/// <summary>Does the work of claimed tasks: chunk, compare, embed what is new, write.</summary>
+internal sealed partial class DocumentIndexer(
+    TaskQueue queue,
+    IndexStore store,
+    EmbeddingBatcher batcher,
+    IndexCommitter committer,
+    WorkerIdentity identity,
+    IOptions<IndexingOptions> options,
+    IndexingMetrics metrics,
+    TimeProvider time,
+    ILogger<DocumentIndexer> logger)
+{
+    // Claims without any end of the work: the process died with it in hand, again and again.
+    private const int MaxClaims = 10;
+
+    // Documents whose texts are in memory before the first of them is cut.
+    private const int LoadSize = 16;
+
+    private readonly ConcurrentDictionary<ChunkingRow, Chunker> _chunkers = [];
+    private readonly ConcurrentDictionary<int, bool> _resting = [];
+
+    /// <summary>Works on tasks; each ends finished, given back, failed or buried.</summary>
+    /// <param name="tasks">Claimed tasks.</param>
+    /// <param name="onDone">Called as each task ends.</param>
+    /// <param name="cancellationToken">Gives up; what is not written stays leased until it is released.</param>
+    public async Task ProcessAsync(IReadOnlyList<IndexTask> tasks, Action onDone, CancellationToken cancellationToken)
+    {
+        var running = new List<Task>(tasks.Count);
+        foreach (var slice in tasks.Chunk(LoadSize))
+        {
+            try
+            {
+                running.AddRange(await BeginAsync(slice, onDone, cancellationToken));
+            }
+            catch (Exception e)
+            {
+                foreach (var task in slice)
+                {
+                    running.Add(EndAsync(task, e, cancellationToken, onDone));
+                }
+            }
+        }
+
+        await Task.WhenAll(running);
+    }
+
+    private async Task<List<Task>> BeginAsync(IndexTask[] tasks, Action onDone, CancellationToken cancellationToken)
+    {
+        var running = new List<Task>(tasks.Length);
+        var sources = await store.LoadAsync(tasks, cancellationToken);
+        var work = sources.Where(s => s is { Routed: true, DocumentKey: not null }).ToList();
+        var idle = tasks.Except(work.Select(s => s.Task)).ToList();
+        if (idle.Count > 0)
+        {
+            await queue.FinishAsync(identity.Id, idle, cancellationToken);
+            idle.ForEach(_ => onDone());
+        }
+
+        foreach (var group in work.GroupBy(s => s.Space))
+        {
+            var known = (await store.ListKnownAsync(
+                group.Key, [.. group.Select(s => (s.Task.WorkspaceId, s.DocumentKey!.Value))], cancellationToken))
+                .ToLookup(k => k.DocumentKey, k => ContentHash.FromBytes(k.Hash));
+            foreach (var source in group)
+            {
+                running.Add(IndexAsync(source, known[source.DocumentKey!.Value].ToHashSet(), onDone, cancellationToken));
+            }
+        }
+
+        return running;
+    }
+
+    private async Task IndexAsync(IndexSource source, HashSet<ContentHash> known, Action onDone, CancellationToken cancellationToken)
+    {
+        Exception? failure = null;
+        try
+        {
+            if (source.Task.Claims > MaxClaims)
+            {
+                throw new DocumentFailedException("worker", $"{source.Task.Claims - 1} workers ended while they held it.");
+            }
+
+            await IndexAsync(source, known, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            failure = e;
+        }
+
+        await EndAsync(source.Task, failure, cancellationToken, onDone, source.Space);
+    }
+
+    private async Task IndexAsync(IndexSource source, HashSet<ContentHash> known, CancellationToken cancellationToken)
+    {
+        var begin = time.GetTimestamp();
+        var passages = Split(source);
+        var wanted = passages.Where(p => !known.Contains(p.Hash)).DistinctBy(p => p.Hash).ToList();
+        var vectors = await batcher.EmbedAsync(
+            source.Space, source.Workspace, source.Task.Priority, wanted.ConvertAll(p => p.Text), cancellationToken);
+        if (wanted.Count > 0 && _resting.TryRemove(source.Space.SpaceId, out _))
+        {
+            await queue.WarmUpAsync(source.Space.SpaceId, cancellationToken);
+        }
+
+        var byHash = new Dictionary<ContentHash, ReadOnlyMemory<float>>(wanted.Count);
+        for (var i = 0; i < wanted.Count; i++)
+        {
+            byHash.Add(wanted[i].Hash, Check(vectors[i], i));
+        }
+
+        var occurrences = new Dictionary<ContentHash, int>(passages.Count);
+        var chunks = new List<IndexChunk>(passages.Count);
+        foreach (var passage in passages)
+        {
+            var occurrence = occurrences.GetValueOrDefault(passage.Hash);
+            occurrences[passage.Hash] = occurrence + 1;
+            chunks.Add(new(
+                passage.Hash.ToBytes(), occurrence, passage.Start, passage.Overlap, passage.Heading, passage.Text,
+                byHash.GetValueOrDefault(passage.Hash)));
+        }
+
+        var document = new IndexDocument(
+            source.Task, source.DocumentKey!.Value, SHA256.HashData(Encoding.UTF8.GetBytes(source.Text!)), chunks);
+        var outcome = await committer.WriteAsync(source.Space, document, cancellationToken);
+        if (outcome == IndexOutcome.Written)
+        {
+            metrics.Indexed(chunks.Count, wanted.Count, time.GetElapsedTime(begin), time.GetUtcNow() - source.Task.RaisedAt);
+            return;
+        }
+
+        metrics.Discarded(outcome == IndexOutcome.Stale ? "stale" : "vector_missing");
+        await queue.ReleaseAsync(identity.Id, [source.Task], TimeSpan.Zero, cancellationToken);
+    }
+
+    private IReadOnlyList<Passage> Split(IndexSource source)
+    {
+        try
+        {
+            return _chunkers.GetOrAdd(source.Chunking, static settings => new Chunker(settings)).Split(source.Text!);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            throw new DocumentFailedException("chunking", $"The text cannot be cut: {e.GetType().Name}.", e);
+        }
+    }
+
+    // Cosine distance of a zero vector is undefined, and PostgreSQL refuses what is not finite.
+    private static ReadOnlyMemory<float> Check(ReadOnlyMemory<float> vector, int index)
+    {
+        var norm = 0d;
+        foreach (var value in vector.Span)
+        {
+            norm += (double)value * value;
+        }
+
+        return double.IsFinite(norm) && norm > 0
+            ? vector
+            : throw new DocumentFailedException("vector", $"The vector of passage {index + 1} of those to embed is zero or not finite.");
+    }
+
+    // Every way out of a task. What goes wrong here leaves the task to its lease.
+    private async Task EndAsync(
+        IndexTask task, Exception? failure, CancellationToken cancellationToken, Action onDone, SpaceRow? space = null)
+    {
+        try
+        {
+            switch (failure)
+            {
+                case null:
+                    break;
+                case OperationCanceledException when cancellationToken.IsCancellationRequested:
+                    break;
+                case SpaceUnavailableException e:
+                    LogUnavailable(space!.Id, e.Cause, e.Message);
+                    metrics.Discarded("unavailable");
+                    _resting[space.SpaceId] = true;
+                    await queue.CoolDownAsync(
+                        space.SpaceId, Jitter(options.Value.Cooldown), options.Value.LongestCooldown, e.Cause, Shorten(e.Message), cancellationToken);
+                    await queue.ReleaseAsync(identity.Id, [task], TimeSpan.Zero, cancellationToken);
+                    break;
+                case NpgsqlException { IsTransient: true } or (NpgsqlException and not PostgresException) or TimeoutException:
+                    LogDatabase(failure.Message);
+                    metrics.Discarded("database");
+                    await queue.ReleaseAsync(identity.Id, [task], Jitter(options.Value.Cooldown), cancellationToken);
+                    break;
+                case DocumentFailedException e:
+                    await FailAsync(task, e.Cause, e.Message, cancellationToken);
+                    break;
+                case PostgresException e:
+                    await FailAsync(task, "storage", $"PostgreSQL refused the chunks (SQLSTATE {e.SqlState}): {e.MessageText}", cancellationToken);
+                    break;
+                default:
+                    LogUnexpected(failure);
+                    await FailAsync(task, "internal", $"Unexpected: {failure.GetType().Name}.", cancellationToken);
+                    break;
+            }
+        }
+        catch (Exception e)
+        {
+            LogDatabase(e.Message);
+        }
+        finally
+        {
+            onDone();
+        }
+    }
+
+    private async Task FailAsync(IndexTask task, string cause, string message, CancellationToken cancellationToken)
+    {
+        message = Shorten(message);
+        if (task.Attempts + 1 >= options.Value.MaxAttempts)
+        {
+            LogBuried(task.WorkspaceId, cause, message);
+            metrics.DeadLettered(cause);
+            await queue.BuryAsync(identity.Id, task, cause, message, cancellationToken);
+            return;
+        }
+
+        metrics.Retried(cause);
+        await queue.FailAsync(
+            identity.Id, task, cause, message, Jitter(options.Value.RetryDelay * Math.Pow(2, task.Attempts)), cancellationToken);
+    }
+
+    // Between nine and eleven tenths.
+    private static TimeSpan Jitter(TimeSpan delay) => delay * (0.9 + (Random.Shared.NextDouble() * 0.2));
+
+    private static string Shorten(string message) => message.Length <= 500 ? message : message[..499] + "…";
+
+    [LoggerMessage(1, LogLevel.Warning, "Space {Space} cannot be embedded in at the moment ({Cause}); its tasks wait: {Reason}")]
+    private partial void LogUnavailable(string space, string cause, string reason);
+
+    [LoggerMessage(2, LogLevel.Warning, "The database did not do what it was asked; the tasks are taken up again: {Reason}")]
+    private partial void LogDatabase(string reason);
+
+    [LoggerMessage(3, LogLevel.Error, "A document could not be indexed.")]
+    private partial void LogUnexpected(Exception exception);
+
+    [LoggerMessage(4, LogLevel.Warning, "A document of workspace {WorkspaceId} is dead-lettered ({Cause}): {Reason}")]
+    private partial void LogBuried(int workspaceId, string cause, string reason);
+}

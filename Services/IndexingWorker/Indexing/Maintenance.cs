@@ -1,0 +1,90 @@
+using Microsoft.Extensions.Options;
+using RagPlatform.Storage;
+
+namespace RagPlatform.IndexingWorker.Indexing;
+
+/// <summary>What has to be done now and then: index builds, what deleted workspaces left behind, old entries of the log of changes.</summary>
+internal sealed partial class Maintenance(
+    SpaceStore spaces,
+    VectorIndexStore indexes,
+    WorkspaceStore workspaces,
+    TaskQueue queue,
+    SchemaMigrator migrator,
+    IOptions<IndexingOptions> options,
+    TimeProvider time,
+    ILogger<Maintenance> logger) : BackgroundService
+{
+    private const int PurgeStep = 200;
+    private const int PruneStep = 10_000;
+
+    /// <summary>Does one step of everything.</summary>
+    /// <returns>Whether another step at once would find more to do.</returns>
+    public async Task<bool> RunOnceAsync(CancellationToken cancellationToken)
+    {
+        var purged = await TryAsync("purge", () => workspaces.PurgeAsync(PurgeStep, cancellationToken), cancellationToken);
+        var pruned = await TryAsync("prune", () => queue.PruneChangesAsync(options.Value.ChangesRetention, cancellationToken), cancellationToken);
+        return purged == PurgeStep || pruned == PruneStep;
+    }
+
+    /// <inheritdoc />
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await migrator.Ready.WaitAsync(stoppingToken);
+
+        // An index build can take hours; the rest must not wait for it.
+        await Task.WhenAll(
+            RepeatAsync(RunOnceAsync, stoppingToken),
+            RepeatAsync(BuildIndexesAsync, stoppingToken));
+    }
+
+    private async Task RepeatAsync(Func<CancellationToken, Task<bool>> step, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            if (!await step(cancellationToken))
+            {
+                await Task.Delay(options.Value.MaintenanceInterval, time, cancellationToken);
+            }
+        }
+    }
+
+    private async Task<bool> BuildIndexesAsync(CancellationToken cancellationToken)
+    {
+        await TryAsync(
+            "index",
+            async () =>
+            {
+                foreach (var space in await spaces.ListAsync(cancellationToken))
+                {
+                    var begin = time.GetTimestamp();
+                    if (await indexes.EnsureAsync(space, options.Value.HnswMinRows, options.Value.HnswMaintenanceMemory, cancellationToken))
+                    {
+                        LogBuilt(space.Id, time.GetElapsedTime(begin).TotalSeconds);
+                    }
+                }
+
+                return 0;
+            },
+            cancellationToken);
+        return false;
+    }
+
+    private async Task<int> TryAsync(string step, Func<Task<int>> action, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await action();
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogFailed(step, e.Message);
+            return 0;
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Information, "Built the index of space {Space} in {DurationSeconds} s.")]
+    private partial void LogBuilt(string space, double durationSeconds);
+
+    [LoggerMessage(2, LogLevel.Warning, "Maintenance step {Step} failed and is repeated later: {Reason}")]
+    private partial void LogFailed(string step, string reason);
+}

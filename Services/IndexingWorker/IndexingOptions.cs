@@ -1,0 +1,90 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Options;
+
+namespace RagPlatform.IndexingWorker;
+
+/// <summary>How the worker works. Section <c>Indexing</c>.</summary>
+public sealed class IndexingOptions
+{
+    /// <summary>The configuration section.</summary>
+    public const string Section = "Indexing";
+
+    /// <summary>Documents in work at the same time.</summary>
+    /// <value>1 to 10,000. The default is 256.</value>
+    [Range(1, 10_000)]
+    public int DocumentsInWork { get; set; } = 256;
+
+    /// <summary>Tasks of one claim, at most.</summary>
+    /// <value>1 to 1,000. The default is 64.</value>
+    [Range(1, 1_000)]
+    public int ClaimSize { get; set; } = 64;
+
+    /// <summary>Texts of one request to the embedding service, at most.</summary>
+    /// <value>1 to 100. The default is 100.</value>
+    [Range(1, 100)]
+    public int EmbeddingBatch { get; set; } = 100;
+
+    /// <summary>Requests to the embedding service at the same time.</summary>
+    /// <value>1 to 100. The default is 5.</value>
+    [Range(1, 100)]
+    public int EmbeddingsInFlight { get; set; } = 5;
+
+    /// <summary>How long a claimed task belongs to its worker unless renewed: after a crash, so long until another one takes it.</summary>
+    /// <value>2 seconds to 10 minutes. The default is 15 seconds.</value>
+    [Range(typeof(TimeSpan), "00:00:02", "00:10:00")]
+    public TimeSpan Lease { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>How often the queue is looked at when no notification arrives.</summary>
+    /// <value>100 milliseconds to 1 minute. The default is 1 second.</value>
+    [Range(typeof(TimeSpan), "00:00:00.100", "00:01:00")]
+    public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Failed attempts after which a task is dead-lettered.</summary>
+    /// <value>1 to 10. The default is 3.</value>
+    [Range(1, 10)]
+    public int MaxAttempts { get; set; } = 3;
+
+    /// <summary>The wait after the first failed attempt; it doubles with each further one. A fifth of it is left to chance.</summary>
+    /// <value>10 milliseconds to 10 minutes. The default is 2 seconds.</value>
+    [Range(typeof(TimeSpan), "00:00:00.010", "00:10:00")]
+    public TimeSpan RetryDelay { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>The first rest of a space whose provider does not work; doubled up to <see cref="LongestCooldown"/>.</summary>
+    /// <value>10 milliseconds to 10 minutes. The default is 1 second.</value>
+    [Range(typeof(TimeSpan), "00:00:00.010", "00:10:00")]
+    public TimeSpan Cooldown { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The longest rest of a space whose provider does not work.</summary>
+    /// <value>10 milliseconds to 1 hour. The default is 30 seconds.</value>
+    [Range(typeof(TimeSpan), "00:00:00.010", "01:00:00")]
+    public TimeSpan LongestCooldown { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a stop waits for what is in work before it gives it back.</summary>
+    /// <value>0 to 5 minutes. The default is 20 seconds; the host gives up after 30.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "00:05:00")]
+    public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>How often maintenance looks for something to do.</summary>
+    /// <value>100 milliseconds to 1 hour. The default is 2 seconds.</value>
+    [Range(typeof(TimeSpan), "00:00:00.100", "01:00:00")]
+    public TimeSpan MaintenanceInterval { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Vectors of a space from which on it gets an HNSW index.</summary>
+    /// <value>1 to 100,000,000. The default is 5,000.</value>
+    [Range(1, 100_000_000)]
+    public int HnswMinRows { get; set; } = 5_000;
+
+    /// <summary><c>maintenance_work_mem</c> of an index build, as PostgreSQL writes it (<c>512MB</c>). Leave it alone behind PgBouncer.</summary>
+    /// <value>The default is null: the server's own setting.</value>
+    [RegularExpression("^[1-9][0-9]*(kB|MB|GB)$")]
+    public string? HnswMaintenanceMemory { get; set; }
+
+    /// <summary>How long the log of changes (<c>documents_changes</c>) is kept.</summary>
+    /// <value>1 minute to 365 days. The default is 7 days.</value>
+    [Range(typeof(TimeSpan), "00:01:00", "365.00:00:00")]
+    public TimeSpan ChangesRetention { get; set; } = TimeSpan.FromDays(7);
+}
+
+/// <summary>Validates <see cref="IndexingOptions"/> by its attributes.</summary>
+[OptionsValidator]
+internal sealed partial class IndexingOptionsValidator : IValidateOptions<IndexingOptions>;

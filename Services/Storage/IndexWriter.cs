@@ -1,0 +1,344 @@
+using System.Buffers.Binary;
+using Npgsql;
+
+namespace RagPlatform.Storage;
+
+/// <summary>One transaction of <see cref="IndexStore.WriteAsync"/>.</summary>
+internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, SpaceRow space, IReadOnlyList<IndexDocument> documents)
+{
+    // Documents first, then tasks, then generations, each in order of its key: as writers of documents do, so that nobody waits in a circle.
+    private const string LockDocumentsSql = """
+        SELECT d.workspace_id, d.document_key, d.revision
+        FROM unnest($1::int[], $2::bigint[]) AS i (workspace_id, document_key)
+        JOIN documents d ON d.workspace_id = i.workspace_id AND d.document_key = i.document_key
+        ORDER BY d.workspace_id, d.document_id
+        FOR NO KEY UPDATE OF d
+        """;
+
+    private const string LockTasksSql = """
+        SELECT i.i
+        FROM unnest($2::int[], $3::text[], $4::bigint[]) WITH ORDINALITY AS i (workspace_id, document_id, version, i)
+        JOIN tasks t ON t.workspace_id = i.workspace_id AND t.document_id = i.document_id AND t.space_id = $5
+        WHERE t.version = i.version AND t.lease_owner = $1
+        ORDER BY t.workspace_id, t.document_id
+        FOR UPDATE OF t
+        """;
+
+    // {0} is the table of a registered space, in all that follows.
+    private const string StoredSql = """
+        SELECT c.document_key, c.chunk_id, c.content_hash, c.occurrence, c.ordinal, c.start_offset, c.overlap, c.heading,
+               v.chunk_id IS NOT NULL
+        FROM unnest($1::int[], $2::bigint[]) AS i (workspace_id, document_key)
+        JOIN chunks c ON c.workspace_id = i.workspace_id AND c.document_key = i.document_key
+        LEFT JOIN {0} v ON v.workspace_id = c.workspace_id AND v.chunk_id = c.chunk_id
+        """;
+
+    private const string ReserveIdsSql = """
+        SELECT nextval(pg_get_serial_sequence('chunks', 'chunk_id')) FROM generate_series(1, $1)
+        """;
+
+    private const string CopyChunksSql = """
+        COPY chunks (workspace_id, chunk_id, document_key, content_hash, occurrence, ordinal, start_offset, overlap, heading, text)
+        FROM STDIN (FORMAT BINARY)
+        """;
+
+    private const string CopyVectorsSql = """
+        COPY {0} (workspace_id, chunk_id, document_key, content_hash, embedding) FROM STDIN (FORMAT BINARY)
+        """;
+
+    // A passage that a document repeats: its vector is there, under another occurrence.
+    private const string RepeatVectorsSql = """
+        INSERT INTO {0} (workspace_id, chunk_id, document_key, content_hash, embedding)
+        SELECT i.workspace_id, i.chunk_id, i.document_key, i.content_hash, v.embedding
+        FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bytea[]) AS i (workspace_id, chunk_id, document_key, content_hash)
+        CROSS JOIN LATERAL (
+            SELECT v.embedding FROM {0} v
+            WHERE v.workspace_id = i.workspace_id AND v.document_key = i.document_key AND v.content_hash = i.content_hash LIMIT 1) v
+        """;
+
+    private const string DeleteSql = """
+        DELETE FROM chunks c USING unnest($1::int[], $2::bigint[]) AS i (workspace_id, chunk_id)
+        WHERE c.workspace_id = i.workspace_id AND c.chunk_id = i.chunk_id
+        """;
+
+    private const string MoveSql = """
+        UPDATE chunks c SET ordinal = i.ordinal, start_offset = i.start_offset, overlap = i.overlap, heading = i.heading
+        FROM unnest($1::int[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[])
+            AS i (workspace_id, chunk_id, ordinal, start_offset, overlap, heading)
+        WHERE c.workspace_id = i.workspace_id AND c.chunk_id = i.chunk_id
+        """;
+
+    private const string RecordSql = """
+        INSERT INTO indexed_documents (workspace_id, document_key, space_id, revision, text_hash, chunks)
+        SELECT i.workspace_id, i.document_key, $1, i.revision, i.text_hash, i.chunks
+        FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::bytea[], $6::int[])
+            AS i (workspace_id, document_key, revision, text_hash, chunks)
+        ON CONFLICT (workspace_id, document_key, space_id) DO UPDATE
+        SET revision = excluded.revision, text_hash = excluded.text_hash, chunks = excluded.chunks, indexed_at = now()
+        """;
+
+    private const string FinishSql = """
+        DELETE FROM tasks t USING unnest($1::int[], $2::text[]) AS i (workspace_id, document_id)
+        WHERE t.workspace_id = i.workspace_id AND t.document_id = i.document_id AND t.space_id = $3
+        """;
+
+    private const string RaiseGenerationsSql = "SELECT raise_generations($1)";
+
+    private readonly Dictionary<(long Document, UInt128 Hash, int Occurrence), StoredChunk> _stored = [];
+    private readonly HashSet<(long Document, UInt128 Hash)> _vectors = [];
+    private readonly Dictionary<long, (int Workspace, long Revision)> _locked = [];
+
+    public async Task<IndexOutcome[]> WriteAsync(CancellationToken cancellationToken)
+    {
+        var current = await LockAsync(cancellationToken);
+        var outcomes = new IndexOutcome[documents.Count];
+        var written = new List<IndexDocument>();
+        for (var i = 0; i < documents.Count; i++)
+        {
+            var document = documents[i];
+            outcomes[i] = !current.Contains(i) || !_locked.ContainsKey(document.DocumentKey) ? IndexOutcome.Stale
+                : document.Chunks.Any(c => c.Vector.IsEmpty && !_vectors.Contains((document.DocumentKey, Key(c.Hash)))) ? IndexOutcome.VectorMissing
+                : IndexOutcome.Written;
+            if (outcomes[i] == IndexOutcome.Written)
+            {
+                written.Add(document);
+            }
+        }
+
+        if (written.Count > 0)
+        {
+            await ApplyAsync(written, cancellationToken);
+        }
+
+        return outcomes;
+    }
+
+    private static UInt128 Key(byte[] hash) => BinaryPrimitives.ReadUInt128BigEndian(hash);
+
+    private static NpgsqlParameter Array<T>(IEnumerable<T> values) => new() { Value = values.ToArray() };
+
+    private string Sql(string format) => string.Format(null, format, space.VectorTable);
+
+    private async Task<HashSet<int>> LockAsync(CancellationToken cancellationToken)
+    {
+        var workspaces = documents.Select(d => d.Task.WorkspaceId).ToArray();
+        var keys = documents.Select(d => d.DocumentKey).ToArray();
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new(LockDocumentsSql) { Parameters = { new() { Value = workspaces }, new() { Value = keys } } },
+                new(LockTasksSql)
+                {
+                    Parameters =
+                    {
+                        new() { Value = owner },
+                        new() { Value = workspaces },
+                        Array(documents.Select(d => d.Task.DocumentId)),
+                        Array(documents.Select(d => d.Task.Version)),
+                        new() { Value = space.SpaceId },
+                    },
+                },
+                new(Sql(StoredSql)) { Parameters = { new() { Value = workspaces }, new() { Value = keys } } },
+            },
+        };
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            _locked.Add(reader.GetInt64(1), (reader.GetInt32(0), reader.GetInt64(2)));
+        }
+
+        await reader.NextResultAsync(cancellationToken);
+        var current = new HashSet<int>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            current.Add((int)reader.GetInt64(0) - 1);
+        }
+
+        await reader.NextResultAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            var (document, hash) = (reader.GetInt64(0), Key(reader.GetFieldValue<byte[]>(2)));
+            var chunk = new StoredChunk(
+                reader.GetInt64(1), reader.GetInt32(4), reader.GetInt32(5), reader.GetInt32(6), reader.GetString(7), reader.GetBoolean(8));
+            _stored.Add((document, hash, reader.GetInt32(3)), chunk);
+            if (chunk.HasVector)
+            {
+                _vectors.Add((document, hash));
+            }
+        }
+
+        return current;
+    }
+
+    private async Task ApplyAsync(List<IndexDocument> written, CancellationToken cancellationToken)
+    {
+        var fresh = new List<NewChunk>();
+        var vectors = new List<(int Workspace, long Document, long Chunk, byte[] Hash, ReadOnlyMemory<float> Vector)>();
+        var moved = new List<(int Workspace, long Chunk, int Ordinal, IndexChunk To)>();
+        var kept = new HashSet<long>();
+        foreach (var document in written)
+        {
+            var workspace = document.Task.WorkspaceId;
+            for (var ordinal = 0; ordinal < document.Chunks.Count; ordinal++)
+            {
+                var chunk = document.Chunks[ordinal];
+                if (!_stored.TryGetValue((document.DocumentKey, Key(chunk.Hash), chunk.Occurrence), out var stored))
+                {
+                    fresh.Add(new(workspace, document.DocumentKey, ordinal, chunk));
+                    continue;
+                }
+
+                kept.Add(stored.ChunkId);
+                if (!stored.HasVector)
+                {
+                    vectors.Add((workspace, document.DocumentKey, stored.ChunkId, chunk.Hash, chunk.Vector));
+                }
+
+                if ((stored.Ordinal, stored.Start, stored.Overlap, stored.Heading) != (ordinal, chunk.Start, chunk.Overlap, chunk.Heading))
+                {
+                    moved.Add((workspace, stored.ChunkId, ordinal, chunk));
+                }
+            }
+        }
+
+        if (fresh.Count > 0)
+        {
+            var ids = await ReserveIdsAsync(fresh.Count, cancellationToken);
+            await CopyChunksAsync(fresh, ids, cancellationToken);
+            for (var i = 0; i < fresh.Count; i++)
+            {
+                vectors.Add((fresh[i].Workspace, fresh[i].Document, ids[i], fresh[i].Chunk.Hash, fresh[i].Chunk.Vector));
+            }
+        }
+
+        await CopyVectorsAsync([.. vectors.Where(v => !v.Vector.IsEmpty)], cancellationToken);
+        var repeated = vectors.Where(v => v.Vector.IsEmpty).ToList();
+        var writtenKeys = written.Select(d => d.DocumentKey).ToHashSet();
+        var stale = _stored.Where(s => writtenKeys.Contains(s.Key.Document) && !kept.Contains(s.Value.ChunkId))
+            .Select(s => (Workspace: _locked[s.Key.Document].Workspace, s.Value.ChunkId)).ToList();
+
+        await using var batch = new NpgsqlBatch(connection);
+        if (repeated.Count > 0)
+        {
+            batch.BatchCommands.Add(new(Sql(RepeatVectorsSql))
+            {
+                Parameters =
+                {
+                    Array(repeated.Select(v => v.Workspace)), Array(repeated.Select(v => v.Chunk)),
+                    Array(repeated.Select(v => v.Document)), Array(repeated.Select(v => v.Hash)),
+                },
+            });
+        }
+
+        if (stale.Count > 0)
+        {
+            batch.BatchCommands.Add(new(DeleteSql) { Parameters = { Array(stale.Select(s => s.Workspace)), Array(stale.Select(s => s.ChunkId)) } });
+        }
+
+        if (moved.Count > 0)
+        {
+            batch.BatchCommands.Add(new(MoveSql)
+            {
+                Parameters =
+                {
+                    Array(moved.Select(m => m.Workspace)), Array(moved.Select(m => m.Chunk)), Array(moved.Select(m => m.Ordinal)),
+                    Array(moved.Select(m => m.To.Start)), Array(moved.Select(m => m.To.Overlap)), Array(moved.Select(m => m.To.Heading)),
+                },
+            });
+        }
+
+        Finish(batch, written, changed: vectors.Count + stale.Count + moved.Count > 0);
+        await batch.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    private void Finish(NpgsqlBatch batch, List<IndexDocument> written, bool changed)
+    {
+        var workspaces = written.Select(d => d.Task.WorkspaceId).ToArray();
+        batch.BatchCommands.Add(new(RecordSql)
+        {
+            Parameters =
+            {
+                new() { Value = space.SpaceId },
+                new() { Value = workspaces },
+                Array(written.Select(d => d.DocumentKey)),
+                Array(written.Select(d => _locked[d.DocumentKey].Revision)),
+                Array(written.Select(d => d.TextHash)),
+                Array(written.Select(d => d.Chunks.Count)),
+            },
+        });
+        batch.BatchCommands.Add(new(FinishSql)
+        {
+            Parameters = { new() { Value = workspaces }, Array(written.Select(d => d.Task.DocumentId)), new() { Value = space.SpaceId } },
+        });
+
+        // Cached answers stay right when the work found everything as it was.
+        if (changed)
+        {
+            batch.BatchCommands.Add(new(RaiseGenerationsSql) { Parameters = { Array(workspaces.Distinct().Order()) } });
+        }
+    }
+
+    private async Task<List<long>> ReserveIdsAsync(int count, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(ReserveIdsSql, connection);
+        command.Parameters.Add(new() { Value = count });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var ids = new List<long>(count);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            ids.Add(reader.GetInt64(0));
+        }
+
+        return ids;
+    }
+
+    private async Task CopyChunksAsync(List<NewChunk> fresh, List<long> ids, CancellationToken cancellationToken)
+    {
+        await using var copy = await BinaryCopy.BeginAsync(connection, CopyChunksSql, cancellationToken);
+        for (var i = 0; i < fresh.Count; i++)
+        {
+            var (workspace, document, ordinal, chunk) = fresh[i];
+            await copy.BeginRowAsync(10, cancellationToken);
+            copy.Write(workspace);
+            copy.Write(ids[i]);
+            copy.Write(document);
+            copy.Write(chunk.Hash);
+            copy.Write(chunk.Occurrence);
+            copy.Write(ordinal);
+            copy.Write(chunk.Start);
+            copy.Write(chunk.Overlap);
+            copy.Write(chunk.Heading);
+            copy.Write(chunk.Text);
+        }
+
+        await copy.CompleteAsync(cancellationToken);
+    }
+
+    private async Task CopyVectorsAsync(
+        IReadOnlyCollection<(int Workspace, long Document, long Chunk, byte[] Hash, ReadOnlyMemory<float> Vector)> vectors,
+        CancellationToken cancellationToken)
+    {
+        if (vectors.Count == 0)
+        {
+            return;
+        }
+
+        await using var copy = await BinaryCopy.BeginAsync(connection, Sql(CopyVectorsSql), cancellationToken);
+        foreach (var (workspace, document, chunk, hash, vector) in vectors)
+        {
+            await copy.BeginRowAsync(5, cancellationToken);
+            copy.Write(workspace);
+            copy.Write(chunk);
+            copy.Write(document);
+            copy.Write(hash);
+            copy.WriteVector(vector.Span, space.VectorType == "halfvec");
+        }
+
+        await copy.CompleteAsync(cancellationToken);
+    }
+
+    private sealed record StoredChunk(long ChunkId, int Ordinal, int Start, int Overlap, string Heading, bool HasVector);
+
+    private sealed record NewChunk(int Workspace, long Document, int Ordinal, IndexChunk Chunk);
+}

@@ -1,0 +1,300 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace RagPlatform.Storage;
+
+/// <summary>A claimed task.</summary>
+/// <param name="WorkspaceId">The workspace.</param>
+/// <param name="DocumentId">The caller's id of the document.</param>
+/// <param name="SpaceId">The space.</param>
+/// <param name="Version">The change that was claimed.</param>
+/// <param name="Priority">0 low, 1 normal, 2 high.</param>
+/// <param name="Attempts">Failed attempts so far.</param>
+/// <param name="Claims">Claims since the task was last given back or changed, this one included.</param>
+/// <param name="RaisedAt">When it was first raised.</param>
+public sealed record IndexTask(
+    int WorkspaceId, string DocumentId, int SpaceId, long Version, short Priority, int Attempts, int Claims, DateTimeOffset RaisedAt);
+
+/// <summary>What was claimed.</summary>
+/// <param name="Tasks">The tasks; empty when nothing can be claimed in the lanes that were looked at.</param>
+/// <param name="Cursor">Pass it to the next claim; 0 when every lane was looked at.</param>
+public sealed record TaskClaim(IReadOnlyList<IndexTask> Tasks, int Cursor);
+
+/// <summary>The queue. A task is removed by the transaction that makes its work visible: see <see cref="IndexStore"/>.</summary>
+public sealed class TaskQueue(NpgsqlDataSource dataSource)
+{
+    // Claims take turns: otherwise two workers choose the same heads of lanes and one of them goes away empty.
+    private const string LockSql = "SELECT pg_advisory_xact_lock(7318349394477058)";
+
+    // A lane is a (workspace, space, priority) that has tasks; the recursion steps from lane to lane through the index. Within a claim, every
+    // lane gets its weighted share: the n-th task of a lane stands at n / weight. So no lane starves, however long another one is.
+    // Locked rows are being changed by a writer this very moment: they are left for the next claim.
+    private const string ClaimSql = """
+        WITH RECURSIVE lane AS (
+            (SELECT workspace_id, space_id, priority FROM tasks WHERE workspace_id >= $1
+             ORDER BY workspace_id, space_id, priority LIMIT 1)
+            UNION ALL
+            SELECT n.workspace_id, n.space_id, n.priority
+            FROM lane l CROSS JOIN LATERAL (
+                SELECT t.workspace_id, t.space_id, t.priority FROM tasks t
+                WHERE (t.workspace_id, t.space_id, t.priority) > (l.workspace_id, l.space_id, l.priority)
+                ORDER BY t.workspace_id, t.space_id, t.priority LIMIT 1) n
+        ), looked AS MATERIALIZED (
+            SELECT workspace_id, space_id, priority FROM lane LIMIT 256
+        ), open AS MATERIALIZED (
+            SELECT l.workspace_id, l.space_id, l.priority, w.indexing_weight * power(8, l.priority) AS weight
+            FROM looked l JOIN workspaces w ON w.workspace_id = l.workspace_id
+            WHERE w.indexing_paused_at IS NULL AND w.deleted_at IS NULL
+              AND NOT EXISTS (SELECT FROM cooldowns c WHERE c.space_id = l.space_id AND c.until > now())
+        ), head AS (
+            SELECT h.workspace_id, h.document_id, h.space_id, h.visible_at,
+                   row_number() OVER (PARTITION BY h.workspace_id, h.space_id, o.priority ORDER BY h.visible_at) / o.weight AS place
+            FROM open o CROSS JOIN LATERAL (
+                SELECT t.workspace_id, t.document_id, t.space_id, t.visible_at FROM tasks t
+                WHERE t.workspace_id = o.workspace_id AND t.space_id = o.space_id AND t.priority = o.priority AND t.visible_at <= now()
+                ORDER BY t.visible_at LIMIT $2) h
+        ), chosen AS MATERIALIZED (
+            SELECT workspace_id, document_id, space_id FROM head ORDER BY place, visible_at LIMIT $2
+        ), locked AS MATERIALIZED (
+            SELECT t.workspace_id, t.document_id, t.space_id
+            FROM chosen c JOIN tasks t ON (t.workspace_id, t.document_id, t.space_id) = (c.workspace_id, c.document_id, c.space_id)
+            WHERE t.visible_at <= now()
+            FOR UPDATE OF t SKIP LOCKED
+        ), claimed AS (
+            UPDATE tasks t
+            SET lease_owner = $3, leased_until = now() + $4, visible_at = now() + $4, claims = t.claims + 1
+            FROM locked l
+            WHERE (t.workspace_id, t.document_id, t.space_id) = (l.workspace_id, l.document_id, l.space_id)
+            RETURNING t.workspace_id, t.document_id, t.space_id, t.version, t.priority, t.attempts, t.claims, t.raised_at
+        )
+        SELECT c.workspace_id, c.document_id, c.space_id, c.version, c.priority, c.attempts, c.claims, c.raised_at, n.next
+        FROM (SELECT CASE WHEN count(*) < 256 THEN 0 ELSE max(workspace_id) END AS next FROM looked) n LEFT JOIN claimed c ON true
+        """;
+
+    private const string RenewSql = """
+        UPDATE tasks SET leased_until = now() + $2, visible_at = now() + $2 WHERE lease_owner = $1
+        """;
+
+    private const string ReleaseSql = """
+        UPDATE tasks t SET lease_owner = NULL, leased_until = NULL, visible_at = now() + $6, claims = 0
+        FROM unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) AS g (workspace_id, document_id, space_id, version)
+        WHERE t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
+          AND t.version = g.version AND t.lease_owner = $1
+        """;
+
+    private const string ReleaseAllSql = """
+        UPDATE tasks SET lease_owner = NULL, leased_until = NULL, visible_at = now(), claims = 0 WHERE lease_owner = $1
+        """;
+
+    private const string FailSql = """
+        UPDATE tasks t
+        SET attempts = t.attempts + 1, history = t.history || jsonb_build_object('at', now(), 'cause', $6::text, 'message', $7::text),
+            lease_owner = NULL, leased_until = NULL, visible_at = now() + $8, claims = 0
+        WHERE t.workspace_id = $2 AND t.document_id = $3 AND t.space_id = $4 AND t.version = $5 AND t.lease_owner = $1
+        """;
+
+    // Nobody but a new change of the document, or a person, takes a task from here.
+    private const string BurySql = """
+        WITH gone AS (
+            DELETE FROM tasks t
+            WHERE t.workspace_id = $2 AND t.document_id = $3 AND t.space_id = $4 AND t.version = $5 AND t.lease_owner = $1
+            RETURNING t.workspace_id, t.document_id, t.space_id, t.revision, t.history
+        )
+        INSERT INTO dead_letters (workspace_id, document_id, space_id, revision, cause, history)
+        SELECT workspace_id, document_id, space_id, revision, $6,
+               history || jsonb_build_object('at', now(), 'cause', $6::text, 'message', $7::text)
+        FROM gone
+        ON CONFLICT (workspace_id, document_id, space_id) DO UPDATE
+        SET revision = excluded.revision, cause = excluded.cause, history = excluded.history, failed_at = now()
+        """;
+
+    private const string FinishSql = """
+        DELETE FROM tasks t
+        USING unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) AS g (workspace_id, document_id, space_id, version)
+        WHERE t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
+          AND t.version = g.version AND t.lease_owner = $1
+        """;
+
+    private const string CoolDownSql = """
+        INSERT INTO cooldowns AS c (space_id, until, failures, cause, message)
+        VALUES ($1, now() + $2, 1, $4, $5)
+        ON CONFLICT (space_id) DO UPDATE
+        SET until = now() + least($3, $2 * power(2, least(c.failures, 16))), failures = c.failures + 1,
+            cause = excluded.cause, message = excluded.message
+        WHERE c.until <= now()
+        """;
+
+    private const string WarmUpSql = "DELETE FROM cooldowns WHERE space_id = $1";
+
+    private const string PruneChangesSql = """
+        DELETE FROM documents_changes WHERE change_id IN (
+            SELECT change_id FROM documents_changes WHERE changed_at < now() - $1 ORDER BY change_id LIMIT 10000)
+        """;
+
+    /// <summary>Claims tasks for an owner: their weighted fair share for every workspace that waits.</summary>
+    /// <param name="owner">The worker.</param>
+    /// <param name="count">Tasks, at most.</param>
+    /// <param name="lease">How long they are nobody else's, unless renewed.</param>
+    /// <param name="cursor">Where the claim before stopped looking; 0 at first.</param>
+    /// <param name="cancellationToken">Cancels. A claim that was made all the same ends with its lease.</param>
+    public async Task<TaskClaim> ClaimAsync(Guid owner, int count, TimeSpan lease, int cursor, CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+
+        // One implicit transaction; the second statement sees what was committed before it got the lock.
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new(LockSql),
+                new(ClaimSql)
+                {
+                    Parameters =
+                    {
+                        new() { Value = cursor },
+                        new() { Value = count },
+                        new() { Value = owner },
+                        new() { Value = lease, NpgsqlDbType = NpgsqlDbType.Interval },
+                    },
+                },
+            },
+        };
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        await reader.NextResultAsync(cancellationToken);
+        var tasks = new List<IndexTask>();
+        var next = 0;
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            next = reader.GetInt32(8);
+            if (!reader.IsDBNull(0))
+            {
+                tasks.Add(new(
+                    reader.GetInt32(0),
+                    reader.GetString(1),
+                    reader.GetInt32(2),
+                    reader.GetInt64(3),
+                    reader.GetInt16(4),
+                    reader.GetInt32(5),
+                    reader.GetInt32(6),
+                    reader.GetFieldValue<DateTimeOffset>(7)));
+            }
+        }
+
+        return new(tasks, next);
+    }
+
+    /// <summary>Renews every lease of an owner.</summary>
+    /// <returns>Leases that it still has.</returns>
+    public Task<int> RenewAsync(Guid owner, TimeSpan lease, CancellationToken cancellationToken) => ExecuteAsync(
+        RenewSql, cancellationToken, new() { Value = owner }, new() { Value = lease, NpgsqlDbType = NpgsqlDbType.Interval });
+
+    /// <summary>Gives tasks back as they were, to be claimed again after <paramref name="delay"/>.</summary>
+    public Task<int> ReleaseAsync(Guid owner, IReadOnlyCollection<IndexTask> tasks, TimeSpan delay, CancellationToken cancellationToken) =>
+        ExecuteAsync(
+            ReleaseSql, cancellationToken, [.. Keys(owner, tasks), new() { Value = delay, NpgsqlDbType = NpgsqlDbType.Interval }]);
+
+    /// <summary>Gives back all that an owner still holds.</summary>
+    public Task<int> ReleaseAllAsync(Guid owner, CancellationToken cancellationToken) =>
+        ExecuteAsync(ReleaseAllSql, cancellationToken, new NpgsqlParameter { Value = owner });
+
+    /// <summary>Removes tasks that have nothing left to do: their document is gone, or the space is none of its route any more.</summary>
+    public Task<int> FinishAsync(Guid owner, IReadOnlyCollection<IndexTask> tasks, CancellationToken cancellationToken) =>
+        ExecuteAsync(FinishSql, cancellationToken, [.. Keys(owner, tasks)]);
+
+    /// <summary>Notes a failed attempt; the task is tried again after <paramref name="delay"/>.</summary>
+    public Task<int> FailAsync(
+        Guid owner, IndexTask task, string cause, string message, TimeSpan delay, CancellationToken cancellationToken) =>
+        ExecuteAsync(
+            FailSql,
+            cancellationToken,
+            [.. Key(owner, task), new() { Value = cause }, new() { Value = message }, new() { Value = delay, NpgsqlDbType = NpgsqlDbType.Interval }]);
+
+    /// <summary>Notes the last failed attempt and moves the task, with its history, to the dead letters.</summary>
+    public Task<int> BuryAsync(Guid owner, IndexTask task, string cause, string message, CancellationToken cancellationToken) =>
+        ExecuteAsync(BurySql, cancellationToken, [.. Key(owner, task), new() { Value = cause }, new() { Value = message }]);
+
+    /// <summary>Lets nobody claim tasks of a space for a while: doubled with each call in a row, up to <paramref name="longest"/>.</summary>
+    /// <param name="spaceId">The space.</param>
+    /// <param name="shortest">The first rest.</param>
+    /// <param name="longest">The longest rest.</param>
+    /// <param name="cause">A short, stable word.</param>
+    /// <param name="message">What happened.</param>
+    /// <param name="cancellationToken">Cancels the write.</param>
+    public Task<int> CoolDownAsync(
+        int spaceId, TimeSpan shortest, TimeSpan longest, string cause, string message, CancellationToken cancellationToken) =>
+        ExecuteAsync(
+            CoolDownSql,
+            cancellationToken,
+            new() { Value = spaceId },
+            new() { Value = shortest, NpgsqlDbType = NpgsqlDbType.Interval },
+            new() { Value = longest, NpgsqlDbType = NpgsqlDbType.Interval },
+            new() { Value = cause },
+            new() { Value = message });
+
+    /// <summary>Ends the rest of a space, because its provider answers again.</summary>
+    public Task<int> WarmUpAsync(int spaceId, CancellationToken cancellationToken) =>
+        ExecuteAsync(WarmUpSql, cancellationToken, new NpgsqlParameter { Value = spaceId });
+
+    /// <summary>Removes up to 10,000 entries of the log of changes that are older than <paramref name="age"/>.</summary>
+    public Task<int> PruneChangesAsync(TimeSpan age, CancellationToken cancellationToken) => ExecuteAsync(
+        PruneChangesSql, cancellationToken, new NpgsqlParameter { Value = age, NpgsqlDbType = NpgsqlDbType.Interval });
+
+    /// <summary>
+    /// Listens for new tasks until cancelled or until the connection breaks. Behind PgBouncer in transaction mode nothing arrives.
+    /// </summary>
+    /// <param name="onTask">Called when tasks were raised, and once when listening has begun.</param>
+    /// <param name="cancellationToken">Ends listening.</param>
+    public async Task ListenAsync(Action onTask, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(onTask);
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        connection.Notification += (_, _) => onTask();
+        await using (var listen = new NpgsqlCommand("LISTEN rag_tasks", connection))
+        {
+            await listen.ExecuteNonQueryAsync(cancellationToken);
+        }
+
+        try
+        {
+            onTask();
+            while (true)
+            {
+                await connection.WaitAsync(cancellationToken);
+            }
+        }
+        finally
+        {
+            // The pool does not reset sessions, and nobody else may inherit this one's subscription.
+            if (connection.State == System.Data.ConnectionState.Open)
+            {
+                await using var unlisten = new NpgsqlCommand("UNLISTEN *", connection) { CommandTimeout = 2 };
+                await unlisten.ExecuteNonQueryAsync(CancellationToken.None);
+            }
+        }
+    }
+
+    private static NpgsqlParameter[] Keys(Guid owner, IReadOnlyCollection<IndexTask> tasks) =>
+    [
+        new() { Value = owner },
+        new() { Value = tasks.Select(t => t.WorkspaceId).ToArray() },
+        new() { Value = tasks.Select(t => t.DocumentId).ToArray() },
+        new() { Value = tasks.Select(t => t.SpaceId).ToArray() },
+        new() { Value = tasks.Select(t => t.Version).ToArray() },
+    ];
+
+    private static NpgsqlParameter[] Key(Guid owner, IndexTask task) =>
+    [
+        new() { Value = owner },
+        new() { Value = task.WorkspaceId },
+        new() { Value = task.DocumentId },
+        new() { Value = task.SpaceId },
+        new() { Value = task.Version },
+    ];
+
+    private async Task<int> ExecuteAsync(string sql, CancellationToken cancellationToken, params NpgsqlParameter[] parameters)
+    {
+        await using var command = dataSource.CreateCommand(sql);
+        command.Parameters.AddRange(parameters);
+        return await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+}

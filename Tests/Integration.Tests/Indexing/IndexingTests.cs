@@ -1,0 +1,189 @@
+using RagPlatform.Contracts;
+using RagPlatform.IndexingWorker.Chunking;
+using RagPlatform.Integration.Tests.Infrastructure;
+using RagPlatform.Storage;
+
+namespace RagPlatform.Integration.Tests.Indexing;
+
+public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDatabase>
+{
+    private static string Text(int paragraphs, int seed = 1)
+    {
+        var random = new Random(seed);
+        return string.Join("\n\n", Enumerable.Range(0, paragraphs).Select(p => string.Join(
+            ' ', Enumerable.Range(0, 5).Select(_ => $"Sentence {random.Next()} of paragraph {p} says {random.Next()} and also {random.Next()}."))));
+    }
+
+    private static List<string> Expected(string text) => [.. new Chunker(new("markdown", 1200, 200)).Split(text).Select(p => p.Text)];
+
+    [Fact]
+    public async Task Put_NewChangedAndDeletedDocuments_IndexFollows()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var workspace = await TestWorkspace.CreateAsync(database, "follows");
+        var text = Text(40);
+        await workspace.PutAsync(("a", text), ("b", "A short one."), ("c", "Another one."));
+        await WorkerHost.WaitUntilIdleAsync(database);
+
+        Assert.Equal(Expected(text), await workspace.ReadIndexAsync("a"));
+        Assert.Equal(["A short one."], await workspace.ReadIndexAsync("b"));
+        var embedded = worker.Embedded.Count;
+        Assert.Equal(Expected(text).Count + 2, embedded);
+
+        // An edit costs what changed, a deletion and an emptied document leave nothing.
+        var edited = text.Replace("of paragraph 20 says", "of the twentieth paragraph says", StringComparison.Ordinal);
+        await workspace.PutAsync(("a", edited), ("b", ""));
+        await workspace.DeleteAsync("c");
+        await WorkerHost.WaitUntilIdleAsync(database);
+
+        Assert.Equal(Expected(edited), await workspace.ReadIndexAsync("a"));
+        Assert.InRange(worker.Embedded.Count - embedded, 1, 3);
+        Assert.Equal(Expected(edited).Count, await workspace.CountAsync("chunks"));
+        Assert.Equal(Expected(edited).Count, await workspace.CountAsync(workspace.Space.VectorTable));
+        Assert.Equal(2, await workspace.CountAsync("indexed_documents"));
+    }
+
+    [Fact]
+    public async Task Put_TextThatRepeatsItself_OneEmbeddingForEachText()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var workspace = await TestWorkspace.CreateAsync(database, "repeats", strategy: "fixed");
+        var text = string.Concat(Enumerable.Repeat("abcd efgh ", 1000));
+        await workspace.PutAsync(("a", text));
+        await WorkerHost.WaitUntilIdleAsync(database);
+        var before = await workspace.ReadIndexAsync("a");
+        await workspace.PutAsync(("a", text + text));
+        await WorkerHost.WaitUntilIdleAsync(database);
+        var after = await workspace.ReadIndexAsync("a");
+
+        Assert.True(after.Count > before.Count && before.Count > 3);
+        Assert.Equal(after.Concat(before).Distinct().Count(), worker.Embedded.Count);
+    }
+
+    [Fact]
+    public async Task Put_TextThatTheProviderRefuses_OnlyItsDocumentIsDeadLettered()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        worker.BeforeAnswer = texts => texts.Any(t => t.Contains("MARKER", StringComparison.Ordinal))
+            ? throw new EmbeddingGatewayException(400, "The provider refused a text.")
+            : Task.CompletedTask;
+        var workspace = await TestWorkspace.CreateAsync(database, "refused");
+        await workspace.PutAsync([.. Enumerable.Range(0, 300).Select(i => ($"d{i:000}", i % 100 == 7 ? $"Bad MARKER {i}." : $"Good {i}."))]);
+        await WorkerHost.WaitUntilIdleAsync(database);
+
+        Assert.Equal(297, await workspace.CountAsync("chunks"));
+        Assert.Equal(3, await workspace.CountAsync("dead_letters"));
+        var status = (await new IndexingStatusStore(database.DataSource).FindDocumentAsync(
+            workspace.Id, "d107", TestContext.Current.CancellationToken))!;
+        Assert.Equal(DocumentState.DeadLettered, status.State);
+        Assert.Equal(["text", "text", "text"], status.Attempts.Select(a => a.Cause));
+        Assert.Contains("refused", status.Attempts[0].Message, StringComparison.Ordinal);
+
+        // A new text takes it from the dead letters.
+        await workspace.PutAsync(("d107", "Good again."));
+        await WorkerHost.WaitUntilIdleAsync(database);
+        Assert.Equal(["Good again."], await workspace.ReadIndexAsync("d107"));
+        Assert.Equal(2, await workspace.CountAsync("dead_letters"));
+    }
+
+    [Fact]
+    public async Task Put_TextThatMakesTheProviderFail_OnlyItsDocumentIsDeadLettered()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        worker.BeforeAnswer = texts => texts.Any(t => t.Contains("MARKER", StringComparison.Ordinal))
+            ? throw new EmbeddingGatewayException(502, "The provider failed.")
+            : Task.CompletedTask;
+        var workspace = await TestWorkspace.CreateAsync(database, "fails");
+        await workspace.PutAsync([.. Enumerable.Range(0, 50).Select(i => ($"d{i:000}", i == 7 ? $"Bad MARKER {i}." : $"Good {i}."))]);
+        await WorkerHost.WaitUntilIdleAsync(database);
+
+        Assert.Equal(49, await workspace.CountAsync("chunks"));
+        Assert.Equal(1, await workspace.CountAsync("dead_letters"));
+    }
+
+    [Fact]
+    public async Task Put_EmbeddingServiceAwayForAWhile_NoAttemptIsLost()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var failures = 0;
+        worker.BeforeAnswer = _ => Interlocked.Increment(ref failures) <= 20
+            ? throw new EmbeddingGatewayException(0, "Connection refused.")
+            : Task.CompletedTask;
+        var workspace = await TestWorkspace.CreateAsync(database, "away");
+        await workspace.PutAsync([.. Enumerable.Range(0, 100).Select(i => ($"d{i:000}", $"Text {i}."))]);
+        await WorkerHost.WaitUntilIdleAsync(database, seconds: 60);
+
+        Assert.True(failures > 20);
+        Assert.Equal(100, await workspace.CountAsync("chunks"));
+        Assert.Equal(0, await workspace.CountAsync("dead_letters"));
+    }
+
+    [Fact]
+    public async Task Put_ChangedWhileItIsInWork_TheNewTextWins()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var (arrived, go) = (new TaskCompletionSource(), new TaskCompletionSource());
+        worker.BeforeAnswer = texts =>
+        {
+            arrived.TrySetResult();
+            return texts.Contains("Old.") ? go.Task : Task.CompletedTask;
+        };
+        var workspace = await TestWorkspace.CreateAsync(database, "changed");
+        await workspace.PutAsync(("a", "Old."));
+        await arrived.Task.WaitAsync(TestContext.Current.CancellationToken);
+        await workspace.PutAsync(("a", "New."));
+        await WorkerHost.WaitUntilIdleAsync(database);
+        go.SetResult();
+
+        await worker.StopAsync();
+        Assert.Equal(["New."], await workspace.ReadIndexAsync("a"));
+        Assert.Equal(0, await workspace.CountAsync("tasks"));
+    }
+
+    [Fact]
+    public async Task Stop_WorkInHand_IsFinishedOrGivenBack()
+    {
+        var workspace = await TestWorkspace.CreateAsync(database, "stops");
+        await using (var worker = await WorkerHost.StartAsync(database, ("Indexing:StopTimeout", "00:00:00.200")))
+        {
+            var arrived = new TaskCompletionSource();
+            worker.BeforeAnswer = _ =>
+            {
+                arrived.TrySetResult();
+                return Task.Delay(Timeout.Infinite);
+            };
+            await workspace.PutAsync(("a", "One."), ("b", "Two."));
+            await arrived.Task.WaitAsync(TestContext.Current.CancellationToken);
+            await worker.StopAsync();
+        }
+
+        Assert.Equal(2, await WorkerHost.QueryAsync<long>(
+            database, $"SELECT count(*) FROM tasks WHERE workspace_id = {workspace.Id} AND lease_owner IS NULL AND visible_at <= now()"));
+        await using var next = await WorkerHost.StartAsync(database);
+        await WorkerHost.WaitUntilIdleAsync(database);
+        Assert.Equal(2, await workspace.CountAsync("chunks"));
+    }
+
+    [Fact]
+    public async Task Maintenance_EnoughVectors_IndexIsBuiltAndDeletedWorkspaceIsPurged()
+    {
+        await using var worker = await WorkerHost.StartAsync(database, ("Indexing:HnswMinRows", "50"));
+        var workspace = await TestWorkspace.CreateAsync(database, "maintained", dimensions: 12);
+        await workspace.PutAsync([.. Enumerable.Range(0, 60).Select(i => ($"d{i:000}", $"Text {i}."))]);
+        await WorkerHost.WaitUntilIdleAsync(database);
+        var built = $"SELECT count(*) FROM pg_index WHERE indisvalid AND indexrelid = to_regclass('{workspace.Space.VectorTable}_hnsw')";
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (await WorkerHost.QueryAsync<long>(database, built) == 0)
+        {
+            await Task.Delay(20, limit.Token);
+        }
+
+        await new WorkspaceStore(database.DataSource).DeleteAsync(workspace.Name, TestContext.Current.CancellationToken);
+        while (await workspace.CountAsync("workspaces") > 0)
+        {
+            await Task.Delay(20, limit.Token);
+        }
+
+        Assert.Equal(0, await workspace.CountAsync(workspace.Space.VectorTable));
+    }
+}

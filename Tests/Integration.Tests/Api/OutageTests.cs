@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Net.Sockets;
 using Npgsql;
 using RagPlatform.Contracts;
+using RagPlatform.Integration.Tests.Infrastructure;
 
 namespace RagPlatform.Integration.Tests.Api;
 
@@ -27,7 +28,7 @@ public sealed class OutageTests(OutageTests.InterruptibleApi api) : IClassFixtur
     {
         var path = $"/v1/workspaces/{await api.CreateWorkspaceAsync()}/documents/a";
 
-        api.Proxy.Interrupt();
+        api.Proxy!.Interrupt();
         for (var i = 0; i < 3; i++)
         {
             using var put = await api.Http.PutAsJsonAsync(path, new DocumentPut("text"), RagJson.Options, Cancellation);
@@ -38,7 +39,7 @@ public sealed class OutageTests(OutageTests.InterruptibleApi api) : IClassFixtur
         using var checkedKey = await guess.GetAsync(path, Cancellation);
         await ExpectUnavailableAsync(checkedKey);
 
-        api.Proxy.Resume();
+        api.Proxy!.Resume();
         using var back = await api.Http.PutAsJsonAsync(path, new DocumentPut("text"), RagJson.Options, Cancellation);
         Assert.Equal(HttpStatusCode.Created, back.StatusCode);
     }
@@ -53,15 +54,15 @@ public sealed class OutageTests(OutageTests.InterruptibleApi api) : IClassFixtur
     }
 
     /// <summary>The API, whose way to the database can be cut.</summary>
-    public sealed class InterruptibleApi : ApiFixture
+    public sealed class InterruptibleApi(Backends backends) : ApiFixture(backends)
     {
-        internal TcpProxy Proxy { get; private set; } = null!;
+        internal TcpProxy? Proxy { get; private set; }
 
         public override async ValueTask DisposeAsync()
         {
-            Proxy.Resume();
+            Proxy?.Resume();
             await base.DisposeAsync();
-            Proxy.Dispose();
+            Proxy?.Dispose();
         }
 
         protected override string RouteDatabase(string connectionString)

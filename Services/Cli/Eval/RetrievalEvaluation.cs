@@ -11,6 +11,7 @@ namespace RagPlatform.Cli.Eval;
 /// <param name="workspace">The workspace that holds it.</param>
 internal sealed class RetrievalEvaluation(FigureRun run, RagClient client, BeirCollection collection, string workspace)
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan s_cleanUp = TimeSpan.FromSeconds(20);
 
     private bool _created;
@@ -30,7 +31,8 @@ internal sealed class RetrievalEvaluation(FigureRun run, RagClient client, BeirC
         {
             await new Ingestion(client, workspace, new IngestOptions(), progress)
                 .RunAsync(scan, IngestLedger.None(), run.CancellationToken).ConfigureAwait(false);
-            return await new IndexingWait(client, environment.Time).WaitAsync(workspace, progress, run.CancellationToken).ConfigureAwait(false);
+            return await new IndexingWait(client, environment.Time, s_patience)
+                .WaitAsync(workspace, progress, run.CancellationToken).ConfigureAwait(false);
         }).ConfigureAwait(false);
 
         if (progress.Refusals is [var refusal, ..])

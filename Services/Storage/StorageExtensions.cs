@@ -21,6 +21,10 @@ public static class StorageExtensions
         services.AddSingleton<DocumentStore>();
         services.AddSingleton<IndexingStatusStore>();
         services.AddSingleton<NotificationListener>();
+        services.AddSingleton<LexicalStore>();
+        services.AddSingleton<LexicalFolder>();
+        services.AddSingleton<PassageStore>();
+        services.AddSingleton<VectorSearch>();
         return services;
     }
 

@@ -1,0 +1,104 @@
+using Npgsql;
+
+namespace RagPlatform.Storage;
+
+/// <summary>A packed block of a term's postings.</summary>
+/// <param name="Count">Postings in it.</param>
+/// <param name="HighestImpact">No posting of it has a higher <see cref="Bm25.Impact"/> at <paramref name="AverageLength"/>.</param>
+/// <param name="AverageLength">The workspace's average length when it was written.</param>
+/// <param name="Postings">To be read by <see cref="LexicalBlock.Reader"/>.</param>
+public sealed record LexicalBlockRow(int Count, double HighestImpact, double AverageLength, byte[] Postings);
+
+/// <summary>A term of a query, with all its postings.</summary>
+/// <param name="Term">The term, stemmed.</param>
+/// <param name="QueryFrequency">How often it occurs in the query.</param>
+/// <param name="Blocks">Folded postings.</param>
+/// <param name="Recent">Postings that are not folded yet.</param>
+public sealed record LexicalTermRow(string Term, int QueryFrequency, IReadOnlyList<LexicalBlockRow> Blocks, IReadOnlyList<Posting> Recent)
+{
+    /// <summary>Chunks with the term, some dead ones included.</summary>
+    public long Count => Blocks.Sum(block => (long)block.Count) + Recent.Count;
+}
+
+/// <summary>All that scoring a query needs, as of one moment.</summary>
+/// <param name="Chunks">Live chunks of the workspace.</param>
+/// <param name="Length">Sum of their lengths in terms.</param>
+/// <param name="Terms">The query's terms, stop words left out.</param>
+public sealed record LexicalQueryRow(long Chunks, long Length, IReadOnlyList<LexicalTermRow> Terms)
+{
+    /// <summary>The average length of a chunk in terms; 1 in an empty workspace.</summary>
+    public double AverageLength => Chunks > 0 && Length > 0 ? (double)Length / Chunks : 1;
+}
+
+/// <summary>Reads the keyword index. <see cref="LexicalFolder"/> maintains it, together with triggers.</summary>
+public sealed class LexicalStore(NpgsqlDataSource dataSource)
+{
+    // One statement, so that blocks and delta are seen at the same moment: folding moves postings from one to the other.
+    // Columns: term's number (0: statistics), term, a, b, c, bytes. A term's own row has a = frequency in the query and no b.
+    private const string ReadSql = """
+        WITH q AS MATERIALIZED (
+            SELECT lexeme COLLATE "C" AS term, cardinality(positions) AS frequency, row_number() OVER () AS number
+            FROM unnest(lexical_terms($2::text::regconfig, $3))
+            LIMIT $4
+        )
+        SELECT 0::bigint, NULL::text, coalesce(sum(chunks), 0)::bigint, coalesce(sum(length), 0)::bigint, NULL::real, NULL::real, NULL::bytea
+        FROM lexical_counts WHERE workspace_id = $1
+        UNION ALL
+        SELECT q.number, q.term, q.frequency, NULL, NULL, NULL, NULL FROM q
+        UNION ALL
+        SELECT q.number, NULL, b.postings_count, NULL, b.highest_impact, b.average_length, b.postings
+        FROM q JOIN lexical_blocks b ON b.workspace_id = $1 AND b.term = q.term
+        UNION ALL
+        SELECT q.number, NULL, d.lexical_id, d.length, t.frequency, NULL, NULL
+        FROM lexical_delta d
+        CROSS JOIN LATERAL (SELECT lexeme COLLATE "C" AS term, cardinality(positions)::real AS frequency FROM unnest(d.terms)) t
+        JOIN q ON q.term = t.term
+        WHERE d.workspace_id = $1
+            AND d.terms @@ (
+                SELECT coalesce(string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', '|'), '')::tsquery FROM q)
+        """;
+
+    /// <summary>Different terms of a query that are looked up; the rest is ignored.</summary>
+    public const int MaxTerms = 64;
+
+    /// <summary>Reads the postings of a query's terms, in one round trip.</summary>
+    /// <param name="workspaceId">The workspace.</param>
+    /// <param name="language">Its text search configuration.</param>
+    /// <param name="query">What is searched for, as the user wrote it.</param>
+    /// <param name="cancellationToken">Cancels the query.</param>
+    public async Task<LexicalQueryRow> ReadAsync(int workspaceId, string language, string query, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(ReadSql);
+        command.Parameters.Add(new() { Value = workspaceId });
+        command.Parameters.Add(new() { Value = language });
+        command.Parameters.Add(new() { Value = query });
+        command.Parameters.Add(new() { Value = MaxTerms });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        long chunks = 0, length = 0;
+        var terms = new SortedDictionary<long, (string Term, int Frequency, List<LexicalBlockRow> Blocks, List<Posting> Recent)>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            var number = reader.GetInt64(0);
+            if (number == 0)
+            {
+                chunks = reader.GetInt64(2);
+                length = reader.GetInt64(3);
+            }
+            else if (!reader.IsDBNull(1))
+            {
+                terms.Add(number, (reader.GetString(1), (int)reader.GetInt64(2), [], []));
+            }
+            else if (!reader.IsDBNull(6))
+            {
+                terms[number].Blocks.Add(new(
+                    (int)reader.GetInt64(2), reader.GetFloat(4), reader.GetFloat(5), reader.GetFieldValue<byte[]>(6)));
+            }
+            else
+            {
+                terms[number].Recent.Add(new(reader.GetInt64(2), (int)reader.GetFloat(4), (int)reader.GetInt64(3)));
+            }
+        }
+
+        return new(chunks, length, [.. terms.Values.Select(t => new LexicalTermRow(t.Term, t.Frequency, t.Blocks, t.Recent))]);
+    }
+}

@@ -1,0 +1,61 @@
+using RagPlatform.Storage;
+
+namespace RagPlatform.Storage.Tests;
+
+public sealed class LexicalBlockTests
+{
+    [Fact]
+    public void Decode_OfEncodedPostings_GivesThemBack()
+    {
+        var random = new Random(1);
+        var id = 0L;
+        var postings = Enumerable.Range(0, 2000)
+            .Select(_ => new Posting(id += 1 + random.NextInt64(random.Next(3) == 0 ? 1L << 40 : 3), random.Next(1, 300), random.Next(1, 20_000)))
+            .ToArray();
+
+        Assert.Equal(postings, LexicalBlock.Decode(LexicalBlock.Encode(postings)));
+    }
+
+    [Fact]
+    public void Encode_OfNeighbouringPostings_TakesThreeBytesEach()
+    {
+        var postings = Enumerable.Range(1, LexicalBlock.Capacity).Select(i => new Posting(i, 1, 100)).ToArray();
+
+        Assert.Equal(3 * LexicalBlock.Capacity, LexicalBlock.Encode(postings).Length);
+    }
+
+    [Fact]
+    public void Encode_OfUnorderedPostings_Throws() =>
+        Assert.Throws<ArgumentException>(() => LexicalBlock.Encode([new(2, 1, 1), new(2, 1, 1)]));
+
+    [Fact]
+    public void Decode_OfTruncatedBlock_Throws()
+    {
+        var block = LexicalBlock.Encode([new(300, 1, 200)]);
+
+        Assert.Throws<InvalidDataException>(() => LexicalBlock.Decode(block.AsSpan(0, block.Length - 1)));
+    }
+
+    [Theory]
+    [InlineData(0.5)]
+    [InlineData(0.99)]
+    [InlineData(1)]
+    [InlineData(1.5)]
+    [InlineData(20)]
+    public void UpperBound_AtAnotherAverageLength_IsNeverBelowAnyImpact(double ratio)
+    {
+        var random = new Random(2);
+        for (var i = 0; i < 1000; i++)
+        {
+            var written = 1 + (random.NextDouble() * 200);
+            var (frequency, length) = (random.Next(1, 50), random.Next(1, 500));
+
+            var bound = Bm25.UpperBound((float)Bm25.Impact(frequency, length, written), (float)written, written * ratio);
+
+            Assert.True(bound >= Bm25.Impact(frequency, length, written * ratio));
+        }
+    }
+
+    [Fact]
+    public void Idf_OfTermsInAllChunks_IsAboveZero() => Assert.InRange(Bm25.Idf(10, 12), double.Epsilon, 0.1);
+}

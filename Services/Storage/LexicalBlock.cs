@@ -4,38 +4,47 @@ using System.Runtime.InteropServices;
 namespace RagPlatform.Storage;
 
 /// <summary>A term's occurrences in a chunk.</summary>
+/// <param name="DocumentKey">The chunk's document; above 0.</param>
 /// <param name="LexicalId">Names the chunk's keyword text; above 0.</param>
 /// <param name="Frequency">How often the term occurs, at least once.</param>
 /// <param name="Length">The chunk's length in terms.</param>
-public readonly record struct Posting(long LexicalId, int Frequency, int Length);
+public readonly record struct Posting(long DocumentKey, long LexicalId, int Frequency, int Length)
+{
+    /// <summary>The order of postings in a block: by document, then by lexical id.</summary>
+    public static int Compare(Posting a, Posting b) =>
+        a.DocumentKey != b.DocumentKey ? a.DocumentKey.CompareTo(b.DocumentKey) : a.LexicalId.CompareTo(b.LexicalId);
+}
 
 /// <summary>
-/// The packed form of a term's postings: for each, by ascending lexical id, the distance to the id before, the frequency and the length as
-/// variable-length integers of 7 bits a byte, lowest first. Distances are small where ids are given in turn, so a posting takes 3 to 5 bytes.
+/// The packed form of a term's postings: for each, in their order, the distance to the document before, the distance to the lexical id before
+/// (its sign in the lowest bit), the frequency and the length, as variable-length integers of 7 bits a byte, lowest first. Distances are small
+/// where keys are given in turn, so a posting takes 4 to 7 bytes.
 /// </summary>
 public static class LexicalBlock
 {
     /// <summary>Postings of a full block: about 2 kB, so that PostgreSQL keeps it in the row.</summary>
-    public const int Capacity = 480;
+    public const int Capacity = 360;
 
     /// <summary>Packs postings.</summary>
-    /// <param name="postings">In ascending order of their ids.</param>
-    /// <exception cref="ArgumentException">Ids do not ascend, or a frequency or length is negative.</exception>
+    /// <param name="postings">In the order of <see cref="Posting.Compare"/>.</param>
+    /// <exception cref="ArgumentException">Postings are not in order, or a number is negative.</exception>
     public static byte[] Encode(ReadOnlySpan<Posting> postings)
     {
         var writer = new ArrayBufferWriter<byte>(Math.Max(16, postings.Length * 5));
-        var previous = 0L;
+        var previous = default(Posting);
         foreach (var posting in postings)
         {
-            if (posting.LexicalId <= previous || posting.Frequency < 0 || posting.Length < 0)
+            if (Posting.Compare(previous, posting) >= 0 || posting.LexicalId <= 0 || posting.Frequency < 0 || posting.Length < 0)
             {
-                throw new ArgumentException("Postings must have ascending ids above 0 and no negative numbers.", nameof(postings));
+                throw new ArgumentException("Postings must be in order, with ids above 0 and no negative numbers.", nameof(postings));
             }
 
-            Write(writer, (ulong)(posting.LexicalId - previous));
+            var step = posting.LexicalId - previous.LexicalId;
+            Write(writer, (ulong)(posting.DocumentKey - previous.DocumentKey));
+            Write(writer, (ulong)((step << 1) ^ (step >> 63)));
             Write(writer, (ulong)posting.Frequency);
             Write(writer, (ulong)posting.Length);
-            previous = posting.LexicalId;
+            previous = posting;
         }
 
         return writer.WrittenSpan.ToArray();
@@ -67,6 +76,21 @@ public static class LexicalBlock
         return highest;
     }
 
+    /// <summary>How many different documents postings are of.</summary>
+    /// <param name="postings">In order.</param>
+    public static int CountDocuments(ReadOnlySpan<Posting> postings)
+    {
+        var documents = 0;
+        var last = 0L;
+        foreach (var posting in postings)
+        {
+            documents += posting.DocumentKey != last ? 1 : 0;
+            last = posting.DocumentKey;
+        }
+
+        return documents;
+    }
+
     internal static ReadOnlySpan<Posting> Span(List<Posting> postings) => CollectionsMarshal.AsSpan(postings);
 
     private static void Write(ArrayBufferWriter<byte> writer, ulong value)
@@ -88,6 +112,7 @@ public static class LexicalBlock
     {
         private readonly ReadOnlySpan<byte> _block = block;
         private int _position;
+        private long _document;
         private long _id;
 
         /// <summary>The next posting; false at the end.</summary>
@@ -100,9 +125,11 @@ public static class LexicalBlock
                 return false;
             }
 
-            _id += (long)Read();
+            _document += (long)Read();
+            var step = Read();
+            _id += (long)(step >> 1) ^ -(long)(step & 1);
             var frequency = (int)Read();
-            posting = new Posting(_id, frequency, (int)Read());
+            posting = new Posting(_document, _id, frequency, (int)Read());
             return true;
         }
 

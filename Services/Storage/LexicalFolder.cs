@@ -40,9 +40,9 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
         """;
 
     private const string MergeCountsSql = """
-        WITH taken AS (DELETE FROM lexical_counts WHERE workspace_id = $1 RETURNING chunks, length, dead)
-        INSERT INTO lexical_counts (workspace_id, chunks, length, dead)
-        SELECT $1, sum(chunks), sum(length), sum(dead) FROM taken HAVING count(*) > 0
+        WITH taken AS (DELETE FROM lexical_counts WHERE workspace_id = $1 RETURNING documents, chunks, length, dead)
+        INSERT INTO lexical_counts (workspace_id, documents, chunks, length, dead)
+        SELECT $1, sum(documents), sum(chunks), sum(length), sum(dead) FROM taken HAVING count(*) > 0
         RETURNING chunks, length, dead
         """;
 
@@ -51,7 +51,7 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
             DELETE FROM lexical_delta d
             WHERE d.workspace_id = $1 AND d.lexical_id IN (
                 SELECT lexical_id FROM lexical_delta WHERE workspace_id = $1 ORDER BY lexical_id LIMIT $2)
-            RETURNING d.lexical_id, d.length, d.terms
+            RETURNING d.document_key, d.lexical_id, d.length, d.terms
         ), live AS (
             SELECT t.* FROM taken t JOIN chunks c ON c.workspace_id = $1 AND c.lexical_id = t.lexical_id
         ), corrected AS (
@@ -60,9 +60,7 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
             WHERE (SELECT count(*) FROM live) <> (SELECT count(*) FROM taken)
         )
         SELECT x.lexeme COLLATE "C",
-               array_agg(l.lexical_id ORDER BY l.lexical_id),
-               array_agg(cardinality(x.positions) ORDER BY l.lexical_id),
-               array_agg(l.length ORDER BY l.lexical_id)
+               array_agg(l.document_key), array_agg(l.lexical_id), array_agg(cardinality(x.positions)), array_agg(l.length)
         FROM live l CROSS JOIN LATERAL unnest(l.terms) x
         GROUP BY 1
         """;
@@ -74,12 +72,13 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
         """;
 
     private const string WriteSql = """
-        INSERT INTO lexical_blocks (workspace_id, term, block, postings_count, highest_impact, average_length, postings)
-        SELECT $1, b.term, b.block, b.postings_count, b.highest_impact, $2, b.postings
-        FROM unnest($3::text[], $4::int[], $5::int[], $6::real[], $7::bytea[]) AS b (term, block, postings_count, highest_impact, postings)
+        INSERT INTO lexical_blocks (workspace_id, term, block, postings_count, documents, highest_impact, average_length, postings)
+        SELECT $1, b.term, b.block, b.postings_count, b.documents, b.highest_impact, $2, b.postings
+        FROM unnest($3::text[], $4::int[], $5::int[], $6::int[], $7::real[], $8::bytea[])
+            AS b (term, block, postings_count, documents, highest_impact, postings)
         ORDER BY b.term, b.block
         ON CONFLICT (workspace_id, term, block) DO UPDATE
-        SET postings_count = excluded.postings_count, highest_impact = excluded.highest_impact,
+        SET postings_count = excluded.postings_count, documents = excluded.documents, highest_impact = excluded.highest_impact,
             average_length = excluded.average_length, postings = excluded.postings
         """;
 
@@ -176,14 +175,15 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
         var chunks = new HashSet<long>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            var ids = reader.GetFieldValue<long[]>(1);
-            var frequencies = reader.GetFieldValue<int[]>(2);
-            var lengths = reader.GetFieldValue<int[]>(3);
+            var documents = reader.GetFieldValue<long[]>(1);
+            var ids = reader.GetFieldValue<long[]>(2);
+            var frequencies = reader.GetFieldValue<int[]>(3);
+            var lengths = reader.GetFieldValue<int[]>(4);
             var postings = new List<Posting>(ids.Length);
             for (var i = 0; i < ids.Length; i++)
             {
                 chunks.Add(ids[i]);
-                postings.Add(new(ids[i], frequencies[i], lengths[i]));
+                postings.Add(new(documents[i], ids[i], frequencies[i], lengths[i]));
             }
 
             terms.Add(reader.GetString(0), postings);
@@ -211,7 +211,6 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
 
                 firstBlocks.Add(term, reader.GetInt32(1));
                 terms[term].AddRange(LexicalBlock.Decode(reader.GetFieldValue<byte[]>(2)));
-                terms[term].Sort(static (a, b) => a.LexicalId.CompareTo(b.LexicalId));
             }
         }
 
@@ -220,6 +219,7 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
 
     private static IEnumerable<(string Term, int Block, List<Posting> Postings)> Split(string term, int firstBlock, List<Posting> postings)
     {
+        postings.Sort(Posting.Compare);
         for (var i = 0; i < postings.Count; i += LexicalBlock.Capacity)
         {
             yield return (term, firstBlock++, postings.GetRange(i, Math.Min(LexicalBlock.Capacity, postings.Count - i)));
@@ -241,6 +241,7 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
             blocks.Select(b => b.Term).ToArray(),
             blocks.Select(b => b.Block).ToArray(),
             blocks.Select(b => b.Postings.Count).ToArray(),
+            blocks.Select(b => LexicalBlock.CountDocuments(LexicalBlock.Span(b.Postings))).ToArray(),
             blocks.Select(b => (float)LexicalBlock.HighestImpact(LexicalBlock.Span(b.Postings), average)).ToArray(),
             blocks.Select(b => LexicalBlock.Encode(LexicalBlock.Span(b.Postings))).ToArray());
         await command.ExecuteNonQueryAsync(cancellationToken);
@@ -287,11 +288,6 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
             {
                 await using var delete = Command(connection, DeleteTermsSql, workspaceId, changed.Select(t => t.Key).ToArray());
                 await delete.ExecuteNonQueryAsync(cancellationToken);
-                foreach (var (_, postings) in changed)
-                {
-                    postings.Sort(static (a, b) => a.LexicalId.CompareTo(b.LexicalId));
-                }
-
                 await WriteAsync(connection, workspaceId, average, [.. changed.SelectMany(t => Split(t.Key, 0, t.Value))], cancellationToken);
             }
         }

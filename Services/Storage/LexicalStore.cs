@@ -4,10 +4,11 @@ namespace RagPlatform.Storage;
 
 /// <summary>A packed block of a term's postings.</summary>
 /// <param name="Count">Postings in it.</param>
+/// <param name="Documents">Different documents that they are of.</param>
 /// <param name="HighestImpact">No posting of it has a higher <see cref="Bm25.Impact"/> at <paramref name="AverageLength"/>.</param>
 /// <param name="AverageLength">The workspace's average length when it was written.</param>
 /// <param name="Postings">To be read by <see cref="LexicalBlock.Reader"/>.</param>
-public sealed record LexicalBlockRow(int Count, double HighestImpact, double AverageLength, byte[] Postings);
+public sealed record LexicalBlockRow(int Count, int Documents, double HighestImpact, double AverageLength, byte[] Postings);
 
 /// <summary>A term of a query, with all its postings.</summary>
 /// <param name="Term">The term, stemmed.</param>
@@ -18,13 +19,19 @@ public sealed record LexicalTermRow(string Term, int QueryFrequency, IReadOnlyLi
 {
     /// <summary>Chunks with the term, some dead ones included.</summary>
     public long Count => Blocks.Sum(block => (long)block.Count) + Recent.Count;
+
+    /// <summary>
+    /// Documents with the term, some dead ones included. A long document whose postings are in two blocks counts twice, which an idf hardly notices.
+    /// </summary>
+    public long Documents => Blocks.Sum(block => (long)block.Documents) + Recent.Select(posting => posting.DocumentKey).Distinct().Count();
 }
 
 /// <summary>All that scoring a query needs, as of one moment.</summary>
+/// <param name="Documents">Documents of the workspace.</param>
 /// <param name="Chunks">Live chunks of the workspace.</param>
 /// <param name="Length">Sum of their lengths in terms.</param>
 /// <param name="Terms">The query's terms, stop words left out.</param>
-public sealed record LexicalQueryRow(long Chunks, long Length, IReadOnlyList<LexicalTermRow> Terms)
+public sealed record LexicalQueryRow(long Documents, long Chunks, long Length, IReadOnlyList<LexicalTermRow> Terms)
 {
     /// <summary>The average length of a chunk in terms; 1 in an empty workspace.</summary>
     public double AverageLength => Chunks > 0 && Length > 0 ? (double)Length / Chunks : 1;
@@ -34,22 +41,23 @@ public sealed record LexicalQueryRow(long Chunks, long Length, IReadOnlyList<Lex
 public sealed class LexicalStore(NpgsqlDataSource dataSource)
 {
     // One statement, so that blocks and delta are seen at the same moment: folding moves postings from one to the other.
-    // Columns: term's number (0: statistics), term, a, b, c, bytes. A term's own row has a = frequency in the query and no b.
+    // Columns: term's number (0: statistics), term, three integers, two reals, bytes. A term's own row is the one that has the term.
     private const string ReadSql = """
         WITH q AS MATERIALIZED (
             SELECT lexeme COLLATE "C" AS term, cardinality(positions) AS frequency, row_number() OVER () AS number
             FROM unnest(lexical_terms($2::text::regconfig, $3))
             LIMIT $4
         )
-        SELECT 0::bigint, NULL::text, coalesce(sum(chunks), 0)::bigint, coalesce(sum(length), 0)::bigint, NULL::real, NULL::real, NULL::bytea
+        SELECT 0::bigint, NULL::text, coalesce(sum(documents), 0)::bigint, coalesce(sum(chunks), 0)::bigint, coalesce(sum(length), 0)::bigint,
+               NULL::real, NULL::real, NULL::bytea
         FROM lexical_counts WHERE workspace_id = $1
         UNION ALL
-        SELECT q.number, q.term, q.frequency, NULL, NULL, NULL, NULL FROM q
+        SELECT q.number, q.term, q.frequency, NULL, NULL, NULL, NULL, NULL FROM q
         UNION ALL
-        SELECT q.number, NULL, b.postings_count, NULL, b.highest_impact, b.average_length, b.postings
+        SELECT q.number, NULL, b.postings_count, b.documents, NULL, b.highest_impact, b.average_length, b.postings
         FROM q JOIN lexical_blocks b ON b.workspace_id = $1 AND b.term = q.term
         UNION ALL
-        SELECT q.number, NULL, d.lexical_id, d.length, t.frequency, NULL, NULL
+        SELECT q.number, NULL, d.document_key, d.lexical_id, d.length, t.frequency, NULL, NULL
         FROM lexical_delta d
         CROSS JOIN LATERAL (SELECT lexeme COLLATE "C" AS term, cardinality(positions)::real AS frequency FROM unnest(d.terms)) t
         JOIN q ON q.term = t.term
@@ -74,31 +82,32 @@ public sealed class LexicalStore(NpgsqlDataSource dataSource)
         command.Parameters.Add(new() { Value = query });
         command.Parameters.Add(new() { Value = MaxTerms });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        long chunks = 0, length = 0;
+        long documents = 0, chunks = 0, length = 0;
         var terms = new SortedDictionary<long, (string Term, int Frequency, List<LexicalBlockRow> Blocks, List<Posting> Recent)>();
         while (await reader.ReadAsync(cancellationToken))
         {
             var number = reader.GetInt64(0);
             if (number == 0)
             {
-                chunks = reader.GetInt64(2);
-                length = reader.GetInt64(3);
+                documents = reader.GetInt64(2);
+                chunks = reader.GetInt64(3);
+                length = reader.GetInt64(4);
             }
             else if (!reader.IsDBNull(1))
             {
                 terms.Add(number, (reader.GetString(1), (int)reader.GetInt64(2), [], []));
             }
-            else if (!reader.IsDBNull(6))
+            else if (!reader.IsDBNull(7))
             {
                 terms[number].Blocks.Add(new(
-                    (int)reader.GetInt64(2), reader.GetFloat(4), reader.GetFloat(5), reader.GetFieldValue<byte[]>(6)));
+                    (int)reader.GetInt64(2), (int)reader.GetInt64(3), reader.GetFloat(5), reader.GetFloat(6), reader.GetFieldValue<byte[]>(7)));
             }
             else
             {
-                terms[number].Recent.Add(new(reader.GetInt64(2), (int)reader.GetFloat(4), (int)reader.GetInt64(3)));
+                terms[number].Recent.Add(new(reader.GetInt64(2), reader.GetInt64(3), (int)reader.GetFloat(5), (int)reader.GetInt64(4)));
             }
         }
 
-        return new(chunks, length, [.. terms.Values.Select(t => new LexicalTermRow(t.Term, t.Frequency, t.Blocks, t.Recent))]);
+        return new(documents, chunks, length, [.. terms.Values.Select(t => new LexicalTermRow(t.Term, t.Frequency, t.Blocks, t.Recent))]);
     }
 }

@@ -46,9 +46,7 @@ public sealed class PassageStore(NpgsqlDataSource dataSource)
 
     private const string JoinDocumentsSql = " JOIN documents d ON d.workspace_id = $1 AND d.document_key = c.document_key WHERE ";
 
-    private const string MatchingSql =
-        "SELECT c.lexical_id FROM documents d JOIN chunks c ON c.workspace_id = d.workspace_id AND c.document_key = d.document_key "
-        + "WHERE d.workspace_id = $1 AND ";
+    private const string MatchingSql = "SELECT d.document_key FROM documents d WHERE d.workspace_id = $1 AND ";
 
     private const string OrderByRankSql = " ORDER BY x.rank";
 
@@ -85,7 +83,7 @@ public sealed class PassageStore(NpgsqlDataSource dataSource)
         return live;
     }
 
-    /// <summary>The lexical ids of all chunks of documents that meet a condition. Meant for conditions that few meet.</summary>
+    /// <summary>The keys of all documents that meet a condition. Meant for conditions that few meet.</summary>
     public async Task<IReadOnlySet<long>> FindMatchingAsync(int workspaceId, Filter filter, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(filter);

@@ -8,30 +8,36 @@ public sealed class LexicalBlockTests
     public void Decode_OfEncodedPostings_GivesThemBack()
     {
         var random = new Random(1);
-        var id = 0L;
+        var document = 1L;
         var postings = Enumerable.Range(0, 2000)
-            .Select(_ => new Posting(id += 1 + random.NextInt64(random.Next(3) == 0 ? 1L << 40 : 3), random.Next(1, 300), random.Next(1, 20_000)))
+            .Select(_ => new Posting(
+                document += random.NextInt64(random.Next(3) == 0 ? 1L << 40 : 2), random.NextInt64(1, 1L << 45), random.Next(1, 300), random.Next(1, 20_000)))
             .ToArray();
+        Array.Sort(postings, Posting.Compare);
 
         Assert.Equal(postings, LexicalBlock.Decode(LexicalBlock.Encode(postings)));
     }
 
     [Fact]
-    public void Encode_OfNeighbouringPostings_TakesThreeBytesEach()
+    public void Encode_OfNeighbouringPostings_TakesFourBytesEach()
     {
-        var postings = Enumerable.Range(1, LexicalBlock.Capacity).Select(i => new Posting(i, 1, 100)).ToArray();
+        var postings = Enumerable.Range(1, LexicalBlock.Capacity).Select(i => new Posting(i, i, 1, 100)).ToArray();
 
-        Assert.Equal(3 * LexicalBlock.Capacity, LexicalBlock.Encode(postings).Length);
+        Assert.Equal(4 * LexicalBlock.Capacity, LexicalBlock.Encode(postings).Length);
     }
 
     [Fact]
     public void Encode_OfUnorderedPostings_Throws() =>
-        Assert.Throws<ArgumentException>(() => LexicalBlock.Encode([new(2, 1, 1), new(2, 1, 1)]));
+        Assert.Throws<ArgumentException>(() => LexicalBlock.Encode([new(1, 2, 1, 1), new(1, 2, 1, 1)]));
+
+    [Fact]
+    public void CountDocuments_OfSeveralChunksOfADocument_CountsItOnce() =>
+        Assert.Equal(2, LexicalBlock.CountDocuments([new(1, 2, 1, 1), new(1, 3, 1, 1), new(4, 1, 1, 1)]));
 
     [Fact]
     public void Decode_OfTruncatedBlock_Throws()
     {
-        var block = LexicalBlock.Encode([new(300, 1, 200)]);
+        var block = LexicalBlock.Encode([new(1, 300, 1, 200)]);
 
         Assert.Throws<InvalidDataException>(() => LexicalBlock.Decode(block.AsSpan(0, block.Length - 1)));
     }

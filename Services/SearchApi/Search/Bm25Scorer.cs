@@ -4,8 +4,9 @@ namespace RagPlatform.SearchApi.Search;
 
 /// <summary>A chunk's keyword score.</summary>
 /// <param name="LexicalId">Names the chunk's keyword text.</param>
+/// <param name="DocumentKey">The chunk's document.</param>
 /// <param name="Score">Its BM25 score, above 0.</param>
-internal readonly record struct LexicalScore(long LexicalId, double Score);
+internal readonly record struct LexicalScore(long LexicalId, long DocumentKey, double Score);
 
 /// <summary>The best chunks of a query.</summary>
 /// <param name="Best">Best first; equal scores by id.</param>
@@ -26,11 +27,11 @@ internal static class Bm25Scorer
     /// <summary>Finds the best chunks.</summary>
     /// <param name="query">The query's terms with their postings.</param>
     /// <param name="k">How many are wanted, at least 1.</param>
-    /// <param name="allowed">If not null, only these lexical ids count.</param>
+    /// <param name="allowed">If not null, only chunks of these documents count.</param>
     public static LexicalRanking Rank(LexicalQueryRow query, int k, IReadOnlySet<long>? allowed = null)
     {
         var average = query.AverageLength;
-        var terms = query.Terms.Where(term => term.Count > 0).Select(term => new WeightedTerm(term, query.Chunks, average))
+        var terms = query.Terms.Where(term => term.Count > 0).Select(term => new WeightedTerm(term, query.Documents, average))
             .OrderByDescending(term => term.Most).ToArray();
         var remaining = new double[terms.Length + 1];
         for (var i = terms.Length - 1; i >= 0; i--)
@@ -83,19 +84,19 @@ internal static class Bm25Scorer
 
         void Add(double weight, Posting posting, bool takeNew)
         {
-            if (allowed is null || allowed.Contains(posting.LexicalId))
+            if (allowed is null || allowed.Contains(posting.DocumentKey))
             {
-                scores.Add(posting.LexicalId, weight * Bm25.Impact(posting.Frequency, posting.Length, average), takeNew);
+                scores.Add(posting, weight * Bm25.Impact(posting.Frequency, posting.Length, average), takeNew);
             }
         }
     }
 
     private readonly struct WeightedTerm
     {
-        public WeightedTerm(LexicalTermRow row, long chunks, double average)
+        public WeightedTerm(LexicalTermRow row, long documents, double average)
         {
             Row = row;
-            Weight = Bm25.Idf(chunks, row.Count) * row.QueryFrequency;
+            Weight = Bm25.Idf(documents, row.Documents) * row.QueryFrequency;
             var weight = Weight;
             Blocks = [.. row.Blocks
                 .Select(block => (block, weight * Bm25.UpperBound(block.HighestImpact, block.AverageLength, average)))
@@ -121,6 +122,7 @@ internal static class Bm25Scorer
 internal sealed class ScoreTable
 {
     private long[] _ids;
+    private long[] _documents;
     private double[] _scores;
     private int _mask;
 
@@ -129,6 +131,7 @@ internal sealed class ScoreTable
     {
         var size = (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(16, capacity * 2));
         _ids = new long[size];
+        _documents = new long[size];
         _scores = new double[size];
         _mask = size - 1;
     }
@@ -137,11 +140,12 @@ internal sealed class ScoreTable
     public int Count { get; private set; }
 
     /// <summary>Adds to an id's score.</summary>
-    /// <param name="id">The id, above 0.</param>
+    /// <param name="posting">Has the id.</param>
     /// <param name="score">What is added, above 0.</param>
     /// <param name="takeNew">Whether an id without score is taken in.</param>
-    public void Add(long id, double score, bool takeNew)
+    public void Add(Posting posting, double score, bool takeNew)
     {
+        var id = posting.LexicalId;
         var i = Find(id);
         if (_ids[i] == id)
         {
@@ -150,6 +154,7 @@ internal sealed class ScoreTable
         else if (takeNew)
         {
             _ids[i] = id;
+            _documents[i] = posting.DocumentKey;
             _scores[i] = score;
             if (++Count * 4 > _ids.Length * 3)
             {
@@ -192,7 +197,7 @@ internal sealed class ScoreTable
         {
             if (_ids[i] != 0 && _scores[i] >= threshold)
             {
-                best.Add(new(_ids[i], _scores[i]));
+                best.Add(new(_ids[i], _documents[i], _scores[i]));
             }
         }
 
@@ -214,8 +219,9 @@ internal sealed class ScoreTable
 
     private void Grow()
     {
-        var (ids, scores) = (_ids, _scores);
+        var (ids, documents, scores) = (_ids, _documents, _scores);
         _ids = new long[ids.Length * 2];
+        _documents = new long[ids.Length * 2];
         _scores = new double[ids.Length * 2];
         _mask = _ids.Length - 1;
         for (var i = 0; i < ids.Length; i++)
@@ -224,6 +230,7 @@ internal sealed class ScoreTable
             {
                 var place = Find(ids[i]);
                 _ids[place] = ids[i];
+                _documents[place] = documents[i];
                 _scores[place] = scores[i];
             }
         }

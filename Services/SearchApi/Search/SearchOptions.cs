@@ -40,9 +40,9 @@ public sealed class SearchOptions
     public double SemanticWeight { get; set; } = 1;
 
     /// <summary>How much vectors count in hybrid search, against 1 for keywords, when they only compare words, as those of <c>hashing</c> do.</summary>
-    /// <value>0 to 10. The default is 0.3: they see the same words as BM25, without knowing which of them are rare.</value>
+    /// <value>0 to 10. The default is 0.25: they see the same words as BM25, without knowing which of them are rare.</value>
     [Range(0.0, 10.0)]
-    public double LexicalWeight { get; set; } = 0.3;
+    public double LexicalWeight { get; set; } = 0.25;
 
     /// <summary>How long the figures that planning needs are remembered.</summary>
     /// <value>100 milliseconds to 10 minutes. The default is 5 seconds.</value>

@@ -13,6 +13,7 @@ CREATE UNIQUE INDEX chunks_lexical ON chunks (workspace_id, lexical_id);
 CREATE TABLE lexical_delta (
     workspace_id int NOT NULL,
     lexical_id   bigint NOT NULL,
+    document_key bigint NOT NULL,
     length       int NOT NULL,
     terms        tsvector NOT NULL,
     PRIMARY KEY (workspace_id, lexical_id)
@@ -24,6 +25,7 @@ CREATE TABLE lexical_blocks (
     term           text COLLATE "C" NOT NULL,
     block          int NOT NULL,        -- from 0; only the last block of a term may be partly filled
     postings_count int NOT NULL,
+    documents      int NOT NULL,        -- different documents among the postings
     highest_impact real NOT NULL,       -- of its postings, at average_length
     average_length real NOT NULL,       -- the workspace's average when the block was written
     postings       bytea NOT NULL,      -- LexicalBlock.Encode
@@ -34,17 +36,18 @@ ALTER TABLE lexical_blocks ALTER COLUMN postings SET STORAGE EXTERNAL;
 -- Statistics as rows to be summed up: writers of one workspace never wait for each other. Folding merges them.
 CREATE TABLE lexical_counts (
     workspace_id int NOT NULL,
+    documents    bigint NOT NULL DEFAULT 0,
     chunks       bigint NOT NULL,       -- live chunks
     length       bigint NOT NULL,       -- sum of their lengths
     dead         bigint NOT NULL        -- lexical ids without chunk that are still in the delta or the blocks
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
-CREATE INDEX lexical_counts_workspace ON lexical_counts (workspace_id) INCLUDE (chunks, length, dead);
+CREATE INDEX lexical_counts_workspace ON lexical_counts (workspace_id) INCLUDE (documents, chunks, length, dead);
 
 -- The terms of a text, for passages and queries alike. The parser of PostgreSQL takes what is joined by punctuation for one word, a host
--- name or a path, and hyphenated words for three; blanks leave plain words.
+-- name or a path, drops what looks like a tag, and makes three words of a hyphenated one; blanks leave plain words.
 CREATE FUNCTION lexical_terms(language regconfig, content text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT to_tsvector(language, translate(content, '-–—/\._@:&=+~#%''’', '                  '))
+    SELECT to_tsvector(language, translate(content, E'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~–—‐‑‘’“”„…«»·•', repeat(' ', 46)))
 $$;
 
 CREATE FUNCTION chunks_lexical() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -52,14 +55,15 @@ DECLARE
     terms tsvector;
 BEGIN
     -- FOR SHARE: a title that changes meanwhile waits, and its trigger sees this chunk then.
-    SELECT lexical_terms(w.language::regconfig, d.title || E'\n' || NEW.text) INTO terms
+    -- The passage before has what this one repeats of it: words are counted once.
+    SELECT lexical_terms(w.language::regconfig, d.title || ' ' || substr(NEW.text, NEW.overlap + 1)) INTO terms
     FROM documents d JOIN workspaces w USING (workspace_id)
     WHERE d.workspace_id = NEW.workspace_id AND d.document_key = NEW.document_key
     FOR SHARE OF d;
     NEW.lexical_id := nextval('lexical_ids');
     NEW.lexical_length := (SELECT coalesce(sum(cardinality(positions)), 0) FROM unnest(terms));
-    INSERT INTO lexical_delta (workspace_id, lexical_id, length, terms)
-    VALUES (NEW.workspace_id, NEW.lexical_id, NEW.lexical_length, coalesce(terms, ''));
+    INSERT INTO lexical_delta (workspace_id, lexical_id, document_key, length, terms)
+    VALUES (NEW.workspace_id, NEW.lexical_id, NEW.document_key, NEW.lexical_length, coalesce(terms, ''));
     RETURN NEW;
 END $$;
 
@@ -107,6 +111,23 @@ END $$;
 
 CREATE TRIGGER documents_lexical AFTER UPDATE ON documents
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION documents_lexical();
+
+CREATE FUNCTION documents_lexical_counted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO lexical_counts (workspace_id, documents, chunks, length, dead)
+        SELECT workspace_id, count(*), 0, 0, 0 FROM new_rows GROUP BY workspace_id;
+    ELSE
+        INSERT INTO lexical_counts (workspace_id, documents, chunks, length, dead)
+        SELECT workspace_id, -count(*), 0, 0, 0 FROM old_rows GROUP BY workspace_id;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER documents_lexical_inserted AFTER INSERT ON documents
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION documents_lexical_counted();
+CREATE TRIGGER documents_lexical_deleted AFTER DELETE ON documents
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION documents_lexical_counted();
 
 -- The lock is the one that folding takes: it must not write blocks of a workspace that is being removed.
 CREATE FUNCTION workspaces_lexical() RETURNS trigger LANGUAGE plpgsql AS $$

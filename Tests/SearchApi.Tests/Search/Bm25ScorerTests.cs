@@ -26,8 +26,8 @@ public sealed class Bm25ScorerTests
     [Fact]
     public void Rank_OfOneCommonTerm_LeavesBlocksOutThatCannotMatter()
     {
-        var strong = Enumerable.Range(1, 480).Select(i => new Posting(i, 20, 50)).ToArray();
-        var weak = Enumerable.Range(1000, 4800).Select(i => new Posting(i, 1, 200)).ToArray();
+        var strong = Enumerable.Range(1, 480).Select(i => new Posting(i, i, 20, 50)).ToArray();
+        var weak = Enumerable.Range(1000, 4800).Select(i => new Posting(i, i, 1, 200)).ToArray();
         var query = Query(10_000, 1_000_000, Term("common", [strong, .. weak.Chunk(480)], []));
 
         var ranking = Bm25Scorer.Rank(query, 10);
@@ -40,7 +40,7 @@ public sealed class Bm25ScorerTests
     [Fact]
     public void Rank_WithFewerMatchesThanWanted_SaysThatThereAreNoOthers()
     {
-        var query = Query(100, 1000, Term("rare", [[new(1, 1, 10), new(5, 2, 10)]], [new(9, 1, 10)]));
+        var query = Query(100, 1000, Term("rare", [[new(1, 1, 1, 10), new(2, 5, 2, 10)]], [new(3, 9, 1, 10)]));
 
         var ranking = Bm25Scorer.Rank(query, 10);
 
@@ -57,7 +57,7 @@ public sealed class Bm25ScorerTests
 
         var ranking = Bm25Scorer.Rank(query, 10, allowed);
 
-        AssertSame([.. Naive(query, int.MaxValue).Where(s => allowed.Contains(s.LexicalId)).Take(10)], ranking.Best);
+        AssertSame([.. Naive(query, int.MaxValue).Where(s => allowed.Contains(s.DocumentKey)).Take(10)], ranking.Best);
     }
 
     [Fact]
@@ -86,19 +86,21 @@ public sealed class Bm25ScorerTests
 
     private static List<LexicalScore> Naive(LexicalQueryRow query, int k)
     {
-        var scores = new Dictionary<long, double>();
+        var scores = new Dictionary<(long Id, long Document), double>();
         foreach (var term in query.Terms)
         {
-            var idf = Math.Log(1 + ((query.Chunks - term.Count + 0.5) / (term.Count + 0.5)));
-            foreach (var posting in term.Blocks.SelectMany(b => LexicalBlock.Decode(b.Postings)).Concat(term.Recent))
+            var postings = term.Blocks.SelectMany(b => LexicalBlock.Decode(b.Postings)).Concat(term.Recent).ToList();
+            var idf = Math.Log(1 + ((Math.Max(query.Documents, term.Documents) - term.Documents + 0.5) / (term.Documents + 0.5)));
+            foreach (var posting in postings)
             {
                 var impact = posting.Frequency
                     / (posting.Frequency + (1.2 * (1 - 0.75 + (0.75 * posting.Length / ((double)query.Length / query.Chunks)))));
-                scores[posting.LexicalId] = scores.GetValueOrDefault(posting.LexicalId) + (term.QueryFrequency * idf * impact);
+                var key = (posting.LexicalId, posting.DocumentKey);
+                scores[key] = scores.GetValueOrDefault(key) + (term.QueryFrequency * idf * impact);
             }
         }
 
-        return [.. scores.Select(s => new LexicalScore(s.Key, s.Value)).OrderByDescending(s => s.Score).ThenBy(s => s.LexicalId).Take(k)];
+        return [.. scores.Select(s => new LexicalScore(s.Key.Id, s.Key.Document, s.Value)).OrderByDescending(s => s.Score).ThenBy(s => s.LexicalId).Take(k)];
     }
 
     private static LexicalQueryRow RandomQuery(Random random, int chunks)
@@ -108,7 +110,7 @@ public sealed class Bm25ScorerTests
         {
             var share = Math.Pow(random.NextDouble(), 3);
             var postings = Enumerable.Range(1, chunks).Where(_ => random.NextDouble() < share)
-                .Select(id => new Posting(id, 1 + (int)(4 * Math.Pow(random.NextDouble(), 4)), lengths[id - 1])).ToArray();
+                .Select(id => new Posting((id + 1) / 2, id, 1 + (int)(4 * Math.Pow(random.NextDouble(), 4)), lengths[id - 1])).ToArray();
             var recent = postings.Length / 10;
             return Term("t" + t, postings[..^recent].Chunk(64), postings[^recent..], random.Next(1, 3));
         });
@@ -118,7 +120,7 @@ public sealed class Bm25ScorerTests
     // The average length of when blocks were written is not that of today.
     private static LexicalTermRow Term(string term, IEnumerable<Posting[]> blocks, Posting[] recent, int queryFrequency = 1) =>
         new(term, queryFrequency, [.. blocks.Select((postings, i) => new LexicalBlockRow(
-            postings.Length, (float)LexicalBlock.HighestImpact(postings, 80 + (i * 10 % 120)), 80 + (i * 10 % 120), LexicalBlock.Encode(postings)))], recent);
+            postings.Length, LexicalBlock.CountDocuments(postings), (float)LexicalBlock.HighestImpact(postings, 80 + (i * 10 % 120)), 80 + (i * 10 % 120), LexicalBlock.Encode(postings)))], recent);
 
-    private static LexicalQueryRow Query(long chunks, long length, params LexicalTermRow[] terms) => new(chunks, length, terms);
+    private static LexicalQueryRow Query(long chunks, long length, params LexicalTermRow[] terms) => new(chunks, chunks, length, terms);
 }

@@ -4,6 +4,7 @@ using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Documents;
 using RagPlatform.SearchApi.Problems;
 using RagPlatform.SearchApi.Reference;
+using RagPlatform.SearchApi.Search;
 using RagPlatform.SearchApi.Workspaces;
 using RagPlatform.ServiceDefaults;
 using RagPlatform.ServiceDefaults.Auth;
@@ -33,6 +34,7 @@ public static class SearchApiApp
         builder.Services.ConfigureHttpJsonOptions(json => ConfigureJson(json.SerializerOptions));
         builder.AddWorkspaces();
         builder.AddDocuments();
+        builder.AddSearch();
         builder.AddReference();
 
         var app = builder.Build();
@@ -51,6 +53,7 @@ public static class SearchApiApp
         workspace.MapKeys();
         workspace.MapDocuments();
         workspace.MapIndexing();
+        workspace.MapSearch();
         return app;
     }
 

@@ -88,7 +88,9 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
         WHERE w.deleted_at IS NOT NULL AND NOT EXISTS (SELECT FROM documents d WHERE d.workspace_id = w.workspace_id)
         """;
 
-    private const string GenerationSql = "SELECT generation FROM generations WHERE workspace_id = $1";
+    private const string GenerationSql = """
+        SELECT g.generation FROM generations g JOIN workspaces w USING (workspace_id) WHERE g.workspace_id = $1 AND w.deleted_at IS NULL
+        """;
 
     /// <summary>Creates a workspace that <paramref name="servingSpaceId"/> serves.</summary>
     /// <returns>False when there is a workspace of that name.</returns>

@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
 using RagPlatform.Contracts;
+using RagPlatform.SearchApi.Problems;
+using RagPlatform.SearchApi.Workspaces;
 using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi.Search;
@@ -8,8 +10,6 @@ namespace RagPlatform.SearchApi.Search;
 /// <summary>The search of a workspace.</summary>
 internal static class SearchEndpoints
 {
-    private static readonly string[] s_noQuery = ["The query is empty."];
-
     /// <summary>Adds what searching needs. <see cref="EmbeddingGatewayClient"/> and the stores are added elsewhere.</summary>
     public static IHostApplicationBuilder AddSearch(this IHostApplicationBuilder builder)
     {
@@ -20,18 +20,20 @@ internal static class SearchEndpoints
         return builder;
     }
 
-    /// <summary>Maps <c>POST search</c> in the group of a workspace, <c>/v1/workspaces/{workspace}</c>.</summary>
+    /// <summary>Maps it on the group <c>/v1/workspaces/{workspace}</c>.</summary>
     public static void MapSearch(this RouteGroupBuilder workspaceGroup) =>
         workspaceGroup.MapPost("/search", SearchAsync)
+            .WithTags("Search")
             .WithName("Search")
-            .WithSummary("Finds passages by keyword, by vector, or by both.");
+            .WithSummary("Find passages by keyword, by vector, or by both")
+            .WithDescription("A filter never makes an answer incomplete: there are min(limit, matches − offset) hits, at any selectivity.");
 
-    private static async Task<Results<Ok<SearchResponse>, ValidationProblem, ProblemHttpResult>> SearchAsync(
-        string workspace, SearchRequest request, WorkspaceStore workspaces, Searcher searcher, CancellationToken cancellationToken)
+    internal static async Task<Results<Ok<SearchResponse>, ValidationProblem, ProblemHttpResult>> SearchAsync(
+        CurrentWorkspace workspace, SearchRequest request, Searcher searcher, HttpContext context, CancellationToken cancellationToken)
     {
-        if (string.IsNullOrWhiteSpace(request.Query))
+        if (string.IsNullOrWhiteSpace(request.Query) || request.Query.Contains('\0', StringComparison.Ordinal))
         {
-            return TypedResults.ValidationProblem(new Dictionary<string, string[]> { ["query"] = s_noQuery });
+            return ApiProblems.Invalid("query", "Expected words, without the character U+0000.");
         }
 
         Filter? filter = null;
@@ -40,26 +42,19 @@ internal static class SearchEndpoints
             filter = FilterParser.Parse(json, out var errors);
             if (errors.Count > 0)
             {
-                return TypedResults.ValidationProblem(errors);
+                return ApiProblems.Invalid(errors);
             }
-        }
-
-        if (await workspaces.FindAsync(workspace, cancellationToken) is not { } row)
-        {
-            return TypedResults.Problem(
-                statusCode: StatusCodes.Status404NotFound, title: "Not found.", detail: $"There is no workspace '{workspace}'.");
         }
 
         try
         {
-            return TypedResults.Ok(await searcher.SearchAsync(row, request, filter, cancellationToken));
+            return await searcher.SearchAsync(workspace.Row, request, filter, cancellationToken) is { } response
+                ? TypedResults.Ok(response)
+                : ApiProblems.NotFound("workspace", workspace.Row.Name);
         }
         catch (EmbeddingGatewayException e)
         {
-            return TypedResults.Problem(
-                statusCode: StatusCodes.Status503ServiceUnavailable,
-                title: "The query could not be embedded.",
-                detail: e.Message + " Keyword search does not need it.");
+            return ApiProblems.Unavailable(context, "The query could not be embedded.", e.Message + " Keyword search does not need it.");
         }
     }
 }

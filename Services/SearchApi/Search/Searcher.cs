@@ -8,6 +8,7 @@ namespace RagPlatform.SearchApi.Search;
 
 /// <summary>Answers searches: plans, finds candidates by keyword and by vector, fuses them, and reads the passages.</summary>
 internal sealed class Searcher(
+    WorkspaceStore workspaces,
     LexicalStore lexical,
     PassageStore passages,
     VectorSearch vectors,
@@ -20,19 +21,28 @@ internal sealed class Searcher(
     private const int Spare = 5;
 
     /// <summary>Answers a search.</summary>
-    /// <param name="workspace">The workspace, with the generation that the answer reflects at least.</param>
+    /// <param name="workspace">The workspace; its generation may be old.</param>
     /// <param name="request">A valid request.</param>
     /// <param name="filter">Its filter.</param>
     /// <param name="cancellationToken">Cancels the search.</param>
+    /// <returns>The answer; null when the workspace does not exist any more.</returns>
     /// <exception cref="EmbeddingGatewayException">The query could not be embedded.</exception>
-    public async Task<SearchResponse> SearchAsync(
+    public async Task<SearchResponse?> SearchAsync(
         WorkspaceRow workspace, SearchRequest request, Filter? filter, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         var search = new Search(workspace, request, filter);
         var embedding = request.Mode == SearchMode.Keyword ? null : EmbedAsync(search, cancellationToken);
+        long? generation;
         try
         {
+            // Before anything is read: what is found is at least of this generation.
+            generation = await search.TimeAsync(workspaces.FindGenerationAsync(workspace.WorkspaceId, cancellationToken), time);
+            if (generation is null)
+            {
+                return null;
+            }
+
             var reading = request.Mode == SearchMode.Vector ? null : ReadPostingsAsync(search, cancellationToken);
             search.Plan = await search.TimeAsync(planner.PlanAsync(workspace.WorkspaceId, workspace.Serving, filter, cancellationToken), time);
             search.Postings = reading is null ? null : await reading;
@@ -44,11 +54,10 @@ internal sealed class Searcher(
 
             search.Vector = embedding is null ? null : await embedding;
         }
-        catch when (embedding is not null)
+        finally
         {
-            // The first failure is the one to report; the other call has been cancelled or will fail by itself.
-            _ = embedding.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-            throw;
+            // The first failure is the one to report; another one is of no interest, but has to be observed.
+            _ = embedding?.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
 
         var hits = await FindAsync(search, cancellationToken);
@@ -57,7 +66,7 @@ internal sealed class Searcher(
             request.Mode,
             search.DescribePlan(),
             workspace.Serving.Id,
-            workspace.Generation,
+            generation.Value,
             Cached: false,
             new(
                 time.GetElapsedTime(started).TotalMilliseconds,

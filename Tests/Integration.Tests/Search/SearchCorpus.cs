@@ -92,10 +92,14 @@ internal sealed class SearchCorpus
         await batch.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    public async Task ExecuteAsync(string sql, CancellationToken cancellationToken)
+    public async Task ExecuteAsync(string sql, CancellationToken cancellationToken, bool parameters = true)
     {
         await using var command = _dataSource.CreateCommand(sql);
-        command.Parameters.Add(new() { Value = WorkspaceId });
+        if (parameters)
+        {
+            command.Parameters.Add(new() { Value = WorkspaceId });
+        }
+
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 

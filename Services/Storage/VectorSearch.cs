@@ -100,9 +100,9 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
 
     private const string StatisticsSql = """
         SELECT (SELECT coalesce(sum(chunks), 0)::bigint FROM lexical_counts WHERE workspace_id = $1),
-               (SELECT coalesce(avg(some.chunks), 1)::float8 FROM (
+               (SELECT coalesce(avg(s.chunks), 1)::float8 FROM (
                    SELECT (SELECT count(*) FROM chunks c WHERE c.workspace_id = d.workspace_id AND c.document_key = d.document_key) AS chunks
-                   FROM documents d WHERE d.workspace_id = $1 LIMIT 200) some),
+                   FROM documents d WHERE d.workspace_id = $1 LIMIT 200) s),
                EXISTS (
                    SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
                    WHERE i.indrelid = to_regclass($2) AND a.amname = 'hnsw' AND i.indisvalid AND i.indpred IS NULL)

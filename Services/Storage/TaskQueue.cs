@@ -71,8 +71,11 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
         FROM (SELECT CASE WHEN count(*) < 256 THEN 0 ELSE max(workspace_id) END AS next FROM looked) n LEFT JOIN claimed c ON true
         """;
 
+    // A locked row is being finished or changed this very moment. Waiting for it would close a circle with a writer that waits for another one.
     private const string RenewSql = """
-        UPDATE tasks SET leased_until = now() + $2, visible_at = now() + $2 WHERE lease_owner = $1
+        UPDATE tasks t SET leased_until = now() + $2, visible_at = now() + $2
+        FROM (SELECT workspace_id, document_id, space_id FROM tasks WHERE lease_owner = $1 FOR NO KEY UPDATE SKIP LOCKED) o
+        WHERE t.workspace_id = o.workspace_id AND t.document_id = o.document_id AND t.space_id = o.space_id
         """;
 
     private const string ReleaseSql = """

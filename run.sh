@@ -31,17 +31,19 @@ while [ $# -gt 0 ]; do
 done
 case $data in /*) ;; *) data=$PWD/$data ;; esac
 began=$SECONDS
-child=
+child= task=
 
-# Ctrl-C reaches only this script: a child of a script ignores it. So the script asks the child to stop, and waits until it did.
-stop_child() {
-  [ -n "$child" ] || return 0
+# A signal reaches only this script: its children ignore Ctrl-C. So the script asks them to stop, and waits until they did.
+stop_children() {
   trap '' INT TERM HUP
-  kill -TERM "$child" 2>/dev/null || true
-  while kill -0 "$child" 2>/dev/null; do wait "$child" 2>/dev/null || true; done
-  child=
+  local process
+  for process in $task $child; do
+    kill -TERM "$process" 2>/dev/null || true
+    while kill -0 "$process" 2>/dev/null; do wait "$process" 2>/dev/null || true; done
+  done
+  task= child=
 }
-trap stop_child EXIT
+trap stop_children EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
@@ -121,7 +123,13 @@ start_aspire() {
 index_documentation() {
   local sources=() source
   for source in README.md docs; do [ -e "$rag_root/$source" ] && sources+=("$source"); done
-  (cd "$rag_root" && ./rag ingest "${sources[@]}" --workspace docs --url "$api" --key-file "$data/admin.key")
+  # In the background, because a signal is handled only while the script itself waits.
+  ./rag ingest "${sources[@]}" --workspace docs --url "$api" --key-file "$data/admin.key" &
+  task=$!
+  local code=0
+  wait "$task" || code=$?
+  task=
+  return "$code"
 }
 
 question='How is an embedding model replaced without downtime?'
@@ -130,7 +138,7 @@ cd "$rag_root"
 if $smoke; then
   unset RAG_POSTGRES RAG_VALKEY RAG_PORT RAG_LISTEN RAG_DATA
   data=$(mktemp -d)
-  trap 'stop_child; rm -rf "$data"' EXIT
+  trap 'stop_children; rm -rf "$data"' EXIT
   node_options+=(--port 0 --dashboard-port 0 --embedding-port 0 --worker-port 0 --log Warning)
   start_single
   index_documentation || die "smoke: the documentation could not be indexed."
@@ -138,7 +146,7 @@ if $smoke; then
   hit=$(sed -n 's/^ *"documentId": "\(.*\)",\{0,1\}$/\1/p' <<<"$answer" | head -n 1)
   time_ms=$(sed -n 's/^ *"total": \([0-9.]*\),\{0,1\}$/\1/p' <<<"$answer" | head -n 1)
   [ -n "$hit" ] || die "smoke: the search found nothing."
-  stop_child
+  stop_children
   echo "smoke: \"$question\" -> $hit in $time_ms ms; all of it took $((SECONDS - began)) s"
   exit 0
 fi

@@ -3,7 +3,8 @@ using RagPlatform.AppHost;
 var builder = DistributedApplication.CreateBuilder(args);
 
 // Services authenticate to each other with it, and it opens everything for the operator. Generated, and kept in the user secrets.
-var adminKey = builder.AddParameter("admin-key", new GenerateParameterDefault { MinLength = 32, Special = false }, secret: true, persist: true)
+var adminKey = builder.AddParameter(
+    "admin-key", new GenerateParameterDefault { MinLength = 32, Special = false }, secret: true, persist: true)
     .WithDescription("The admin key: every service accepts it.");
 
 // Empty means the built-in provider, so neither a start nor a deployment asks for it.

@@ -4,8 +4,8 @@ namespace RagPlatform.AppHost;
 internal static class ValkeyEviction
 {
     /// <summary>
-    /// Bounds the memory and evicts the least recently used key: it holds nothing but what can be made again. AddValkey starts the server by
-    /// <c>/bin/sh -c "valkey-server …"</c>, so that further arguments belong into that last one; appended, the shell would drop them.
+    /// Bounds the memory and evicts the least recently used key: it holds nothing but what can be made again. AddValkey starts the server
+    /// by <c>/bin/sh -c "valkey-server …"</c>, so that further arguments belong into that last one; appended, the shell would drop them.
     /// </summary>
     /// <param name="valkey">The cache.</param>
     /// <param name="maxMemory">The bound, in Valkey's notation, for example <c>1gb</c>.</param>

@@ -11,7 +11,8 @@ public static class ServiceAddress
     /// <exception cref="InvalidOperationException">No address is configured, or it is no absolute http or https address.</exception>
     public static Uri Get(IConfiguration configuration, string name) =>
         Find(configuration, name) ?? throw new InvalidOperationException(
-            $"There is no address for the service '{name}': set services__{name}__http__0 to its base address, for example http://localhost:8080.");
+            $"There is no address for the service '{name}': set services__{name}__http__0 to its base address, "
+            + "for example http://localhost:8080.");
 
     /// <summary>As <see cref="Get"/>, with <see langword="null"/> where no address is configured.</summary>
     /// <inheritdoc cref="Get"/>
@@ -28,7 +29,7 @@ public static class ServiceAddress
                 continue;
             }
 
-            if (!Uri.TryCreate(value, UriKind.Absolute, out var address) || (address.Scheme != Uri.UriSchemeHttp && address.Scheme != Uri.UriSchemeHttps))
+            if (!Uri.TryCreate(value, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
             {
                 throw new InvalidOperationException($"'{value}' in {key} is no http or https address.");
             }

@@ -12,7 +12,9 @@ namespace RagPlatform.ServiceDefaults;
 /// <summary>What every service shares: telemetry, health, request limits and the shape of errors.</summary>
 public static class ServiceDefaultsExtensions
 {
-    /// <summary>Adds telemetry, health checks, request limits, problem details and the exception handler behind <c>UseExceptionHandler()</c>.</summary>
+    /// <summary>
+    /// Adds telemetry, health checks, request limits, problem details and the exception handler behind <c>UseExceptionHandler()</c>.
+    /// </summary>
     /// <param name="builder">The service's builder.</param>
     /// <param name="serviceName">
     /// The name that telemetry carries. <c>OTEL_SERVICE_NAME</c> wins over it; without both it is the application's name.

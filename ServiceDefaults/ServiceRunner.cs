@@ -9,8 +9,8 @@ namespace RagPlatform.ServiceDefaults;
 public static class ServiceRunner
 {
     /// <summary>
-    /// Builds a service and runs it until the process is told to stop. What the person who starts it can mend (an option out of range, no admin
-    /// key, an address in use) is one line on standard error.
+    /// Builds a service and runs it until the process is told to stop. What the person who starts it can mend (an option out of range, no
+    /// admin key, an address in use) is one line on standard error.
     /// </summary>
     /// <param name="build">Builds the service.</param>
     /// <returns>The exit code: 0 after a stop that was asked for, 1 when the service could not start.</returns>

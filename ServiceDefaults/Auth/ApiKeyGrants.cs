@@ -5,8 +5,8 @@ using Microsoft.Extensions.Options;
 namespace RagPlatform.ServiceDefaults.Auth;
 
 /// <summary>
-/// Workspace keys by their hash, remembered for <see cref="AuthOptions.KeyCacheDuration"/>, unknown keys as well, so that neither a busy client nor a
-/// guessing one costs a query each time.
+/// Workspace keys by their hash, remembered for <see cref="AuthOptions.KeyCacheDuration"/>, unknown keys as well, so that neither a busy
+/// client nor a guessing one costs a query each time.
 /// </summary>
 internal sealed class ApiKeyGrants : IDisposable
 {

@@ -21,8 +21,8 @@ public sealed class ApiKeySchemeOptions : AuthenticationSchemeOptions
 }
 
 /// <summary>
-/// Reads a key from <c>Authorization: Bearer</c>, else from <c>api-key</c> or <c>x-api-key</c>, and says whose it is. Refusals are problem+json:
-/// 401 with <c>WWW-Authenticate</c> without a valid key, 403 for a key of something else, 503 while keys cannot be looked up.
+/// Reads a key from <c>Authorization: Bearer</c>, else from <c>api-key</c> or <c>x-api-key</c>, and says whose it is. Refusals are
+/// problem+json: 401 with <c>WWW-Authenticate</c> without a valid key, 403 for a key of something else, 503 while keys cannot be looked up.
 /// </summary>
 internal sealed partial class ApiKeyHandler(
     IOptionsMonitor<ApiKeySchemeOptions> options,
@@ -88,14 +88,18 @@ internal sealed partial class ApiKeyHandler(
     }
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties) => WriteAsync(
-        StatusCodes.Status403Forbidden, "The key is valid, but not for this.", "A workspace key opens its own workspace; the rest needs the admin key.");
+        StatusCodes.Status403Forbidden,
+        "The key is valid, but not for this.",
+        "A workspace key opens its own workspace; the rest needs the admin key.");
 
     private static string? ReadKey(HttpRequest request)
     {
         const string Bearer = "Bearer ";
         foreach (var header in request.Headers.Authorization)
         {
-            if (header is not null && header.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) && header.AsSpan(Bearer.Length).Trim() is { Length: > 0 } token)
+            if (header is not null
+                && header.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)
+                && header.AsSpan(Bearer.Length).Trim() is { Length: > 0 } token)
             {
                 return token.ToString();
             }
@@ -118,7 +122,8 @@ internal sealed partial class ApiKeyHandler(
         }
 
         problem.Extensions["traceId"] = Activity.Current?.Id ?? Context.TraceIdentifier;
-        await Context.RequestServices.GetRequiredService<IProblemDetailsService>().TryWriteAsync(new() { HttpContext = Context, ProblemDetails = problem });
+        await Context.RequestServices.GetRequiredService<IProblemDetailsService>().TryWriteAsync(
+            new() { HttpContext = Context, ProblemDetails = problem });
     }
 
     [LoggerMessage(1, LogLevel.Warning, "A key could not be looked up ({Failure})")]

@@ -12,7 +12,8 @@ public static class AuthClaims
     public static bool IsAdmin(this ClaimsPrincipal caller) => caller.IsInRole(AdminRole);
 
     /// <summary>The public id of the caller's key, or <see langword="null"/> for a caller without one.</summary>
-    public static string? FindKeyId(this ClaimsPrincipal caller) => caller.Identity is { IsAuthenticated: true } identity ? identity.Name : null;
+    public static string? FindKeyId(this ClaimsPrincipal caller) =>
+        caller.Identity is { IsAuthenticated: true } identity ? identity.Name : null;
 
     /// <summary>The workspace of the caller's key; <see langword="null"/> for an admin.</summary>
     public static string? FindWorkspace(this ClaimsPrincipal caller) => caller.FindFirst(WorkspaceClaim)?.Value;

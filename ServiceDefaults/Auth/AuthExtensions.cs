@@ -30,19 +30,22 @@ public static class AuthExtensions
     public const string WorkspaceRouteValue = "workspace";
 
     /// <summary>
-    /// Adds the scheme <c>ApiKey</c> and the policies <c>Admin</c>, <c>Workspace</c> and <c>AnyKey</c>. An endpoint that states none needs any valid key;
-    /// <c>AllowAnonymous</c> opens it. Without <c>Auth:AdminKey</c>, <c>Auth:AdminKeyFile</c> or <c>Auth:Disabled=true</c> the service does not start.
-    /// Workspace keys are accepted where an <see cref="IApiKeyStore"/> is registered.
+    /// Adds the scheme <c>ApiKey</c> and the policies <c>Admin</c>, <c>Workspace</c> and <c>AnyKey</c>. An endpoint that states none needs
+    /// any valid key; <c>AllowAnonymous</c> opens it. Without <c>Auth:AdminKey</c>, <c>Auth:AdminKeyFile</c> or <c>Auth:Disabled=true</c>
+    /// the service does not start. Workspace keys are accepted where an <see cref="IApiKeyStore"/> is registered.
     /// </summary>
     /// <param name="builder">The service's builder.</param>
     /// <param name="configure">Settings of the scheme, such as an error shape of its own.</param>
     /// <returns>The same builder.</returns>
-    public static IHostApplicationBuilder AddApiKeyAuthentication(this IHostApplicationBuilder builder, Action<ApiKeySchemeOptions>? configure = null)
+    public static IHostApplicationBuilder AddApiKeyAuthentication(
+        this IHostApplicationBuilder builder, Action<ApiKeySchemeOptions>? configure = null)
     {
         builder.AddAdminKey();
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(services => new ApiKeyGrants(
-            services.GetRequiredService<IOptions<AuthOptions>>(), services.GetRequiredService<TimeProvider>(), services.GetService<IApiKeyStore>()));
+            services.GetRequiredService<IOptions<AuthOptions>>(),
+            services.GetRequiredService<TimeProvider>(),
+            services.GetService<IApiKeyStore>()));
         builder.Services.AddAuthentication(Scheme).AddScheme<ApiKeySchemeOptions, ApiKeyHandler>(Scheme, configure);
         builder.Services.AddAuthorizationBuilder()
             .AddPolicy(AdminPolicy, policy => policy.RequireAssertion(context => context.User.IsAdmin()))
@@ -52,7 +55,9 @@ public static class AuthExtensions
         return builder;
     }
 
-    /// <summary>Adds <see cref="AdminKey"/> alone, for a service that sends the key to others, or asks for it in its own way. Same rules at start.</summary>
+    /// <summary>
+    /// Adds <see cref="AdminKey"/> alone, for a service that sends the key to others, or asks for it in its own way. Same rules at start.
+    /// </summary>
     public static IHostApplicationBuilder AddAdminKey(this IHostApplicationBuilder builder)
     {
         builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AuthOptions>, AuthOptionsValidator>());
@@ -61,13 +66,17 @@ public static class AuthExtensions
         return builder;
     }
 
-    /// <summary>Sends the admin key with every request of a client that states no <c>Authorization</c> itself: how services call each other.</summary>
+    /// <summary>
+    /// Sends the admin key with every request of a client that states no <c>Authorization</c> itself: how services call each other.
+    /// </summary>
     public static IHttpClientBuilder AddAdminKeyHeader(this IHttpClientBuilder client) =>
         client.AddHttpMessageHandler(services => new AdminKeyHandler(services.GetRequiredService<AdminKey>()));
 
     private static bool MayUseRoute(AuthorizationHandlerContext context) =>
         context.User.IsAdmin()
-        || (context.Resource is HttpContext http && http.GetRouteValue(WorkspaceRouteValue) is string workspace && context.User.MayUse(workspace));
+        || (context.Resource is HttpContext http
+            && http.GetRouteValue(WorkspaceRouteValue) is string workspace
+            && context.User.MayUse(workspace));
 
     private sealed class AdminKeyHandler(AdminKey key) : DelegatingHandler
     {

@@ -15,7 +15,9 @@ public sealed class AuthOptions
     /// <value>At least 16 characters, no white space. There is no default.</value>
     public string? AdminKey { get; set; }
 
-    /// <summary>A file that holds the admin key, read once at start; white space around it is ignored. <see cref="AdminKey"/> wins over it.</summary>
+    /// <summary>
+    /// A file that holds the admin key, read once at start; white space around it is ignored. <see cref="AdminKey"/> wins over it.
+    /// </summary>
     /// <value>A path. There is no default.</value>
     public string? AdminKeyFile { get; set; }
 
@@ -23,7 +25,10 @@ public sealed class AuthOptions
     /// <value>The default is <see langword="false"/>.</value>
     public bool Disabled { get; set; }
 
-    /// <summary>For how long a workspace key that was found, or was not, is believed without asking the store again: the time until a revocation holds.</summary>
+    /// <summary>
+    /// For how long a workspace key that was found, or was not, is believed without asking the store again: the time until a revocation
+    /// holds.
+    /// </summary>
     /// <value>0 (always ask) to 10 minutes. The default is 10 seconds.</value>
     public TimeSpan KeyCacheDuration { get; set; } = TimeSpan.FromSeconds(10);
 }
@@ -50,15 +55,18 @@ internal sealed class AuthOptionsValidator : IValidateOptions<AuthOptions>
             return AdminKey.Read(options) switch
             {
                 null => ValidateOptionsResult.Fail(
-                    "There is no admin key. Set Auth__AdminKey, or Auth__AdminKeyFile to a file that holds it, or Auth__Disabled=true to let everybody in."),
-                { Length: < AuthOptions.MinKeyLength } => ValidateOptionsResult.Fail($"The admin key has fewer than {AuthOptions.MinKeyLength} characters."),
+                    "There is no admin key. Set Auth__AdminKey, or Auth__AdminKeyFile to a file that holds it, "
+                    + "or Auth__Disabled=true to let everybody in."),
+                { Length: < AuthOptions.MinKeyLength } => ValidateOptionsResult.Fail(
+                    $"The admin key has fewer than {AuthOptions.MinKeyLength} characters."),
                 var key when key.Any(char.IsWhiteSpace) => ValidateOptionsResult.Fail("The admin key holds white space."),
                 _ => ValidateOptionsResult.Success,
             };
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return ValidateOptionsResult.Fail($"The admin key cannot be read from the file '{options.AdminKeyFile}' (Auth:AdminKeyFile): {exception.Message}");
+            return ValidateOptionsResult.Fail(
+                $"The admin key cannot be read from the file '{options.AdminKeyFile}' (Auth:AdminKeyFile): {exception.Message}");
         }
     }
 }

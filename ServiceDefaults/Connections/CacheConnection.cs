@@ -9,15 +9,16 @@ using StackExchange.Redis;
 namespace RagPlatform.ServiceDefaults.Connections;
 
 /// <summary>
-/// The connection to Valkey, as a thing that may be absent. A command that fails, or takes longer than <see cref="CacheOptions.CommandTimeout"/>, is a
-/// miss: counted, logged once per change of state, never an error to the caller. Repeated failures open a breaker, and then it costs nothing.
+/// The connection to Valkey, as a thing that may be absent. A command that fails, or takes longer than
+/// <see cref="CacheOptions.CommandTimeout"/>, is a miss: counted, logged once per change of state, never an error to the caller. Repeated
+/// failures open a breaker, and then it costs nothing.
 /// </summary>
 public sealed partial class CacheConnection
 {
     /// <summary>The meter's name.</summary>
     public const string MeterName = "RagPlatform.Cache";
 
-    private static readonly TimeSpan s_samplingDuration = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_minSamplingDuration = TimeSpan.FromMilliseconds(500);
 
     private readonly ResiliencePipeline _pipeline;
     private readonly CircuitBreakerStateProvider _breaker = new();
@@ -38,23 +39,31 @@ public sealed partial class CacheConnection
         _pipeline = CreatePipeline(options.Value, time);
 
         var meter = meters.Create(MeterName);
-        _duration = meter.CreateHistogram<double>("rag.valkey.duration", "s", "How long a command to Valkey took, by outcome: ok, timeout or error.");
-        _skipped = meter.CreateCounter<long>("rag.valkey.skipped", "{command}", "Commands that were not sent because Valkey was away or the breaker open.");
+        _duration = meter.CreateHistogram<double>(
+            "rag.valkey.duration", "s", "How long a command to Valkey took, by outcome: ok, timeout or error.");
+        _skipped = meter.CreateCounter<long>(
+            "rag.valkey.skipped", "{command}", "Commands that were not sent because Valkey was away or the breaker open.");
     }
 
     /// <summary>Whether a cache is configured at all.</summary>
     public bool IsConfigured { get; }
 
     /// <summary>Whether a command would be sent now: connected, and the breaker closed.</summary>
-    public bool IsAvailable => _multiplexer is { IsConnected: true } && _breaker.CircuitState is CircuitState.Closed or CircuitState.HalfOpen;
+    public bool IsAvailable =>
+        _multiplexer is { IsConnected: true } && _breaker.CircuitState is CircuitState.Closed or CircuitState.HalfOpen;
 
-    /// <summary>The connection, for publish and subscribe; <see langword="null"/> until it was first made. It reconnects by itself.</summary>
+    /// <summary>
+    /// The connection, for publish and subscribe; <see langword="null"/> until it was first made. It reconnects by itself.
+    /// </summary>
     public IConnectionMultiplexer? Multiplexer => _multiplexer;
 
     /// <summary>Sends a command.</summary>
     /// <param name="command">Starts the command. It must not block.</param>
     /// <param name="cancellationToken">The caller's; a cancelled caller is the only thing that throws.</param>
-    /// <returns>The answer, or the default of <typeparamref name="T"/> (a null value, no elements, <see langword="false"/>) when there is none in time.</returns>
+    /// <returns>
+    /// The answer, or the default of <typeparamref name="T"/> (a null value, no elements, <see langword="false"/>) when there is none in
+    /// time.
+    /// </returns>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async ValueTask<T?> TryAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken = default)
     {
@@ -62,9 +71,12 @@ public sealed partial class CacheConnection
         return value;
     }
 
-    /// <summary>Sends a command and says whether it was answered, for callers to whom a default value means something else than no answer.</summary>
+    /// <summary>
+    /// Sends a command and says whether it was answered, for callers to whom a default value means something else than no answer.
+    /// </summary>
     /// <inheritdoc cref="TryAsync{T}"/>
-    public async ValueTask<(bool Answered, T? Value)> TryGetAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken = default)
+    public async ValueTask<(bool Answered, T? Value)> TryGetAsync<T>(
+        Func<IDatabase, Task<T>> command, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(command);
         if (!IsConfigured)
@@ -107,7 +119,10 @@ public sealed partial class CacheConnection
             if (!answer.IsCompleted)
             {
                 _ = answer.ContinueWith(
-                    static late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+                    static late => late.Exception,
+                    CancellationToken.None,
+                    TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
+                    TaskScheduler.Default);
             }
 
             return Outcome.FromResult(await answer.WaitAsync(context.CancellationToken));
@@ -148,7 +163,8 @@ public sealed partial class CacheConnection
         return default;
     }
 
-    private void Record(TimeSpan elapsed, string outcome) => _duration.Record(elapsed.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome));
+    private void Record(TimeSpan elapsed, string outcome) =>
+        _duration.Record(elapsed.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome));
 
     private void Report(bool answering, string reason)
     {
@@ -168,18 +184,23 @@ public sealed partial class CacheConnection
         }
     }
 
-    private ResiliencePipeline CreatePipeline(CacheOptions options, TimeProvider time) => new ResiliencePipelineBuilder { TimeProvider = time }
+    private ResiliencePipeline CreatePipeline(CacheOptions options, TimeProvider time) =>
+        new ResiliencePipelineBuilder { TimeProvider = time }
         .AddCircuitBreaker(new CircuitBreakerStrategyOptions
         {
             FailureRatio = 0.5,
             MinimumThroughput = 4,
-            SamplingDuration = s_samplingDuration,
+            SamplingDuration = SamplingDuration(options.CommandTimeout),
             BreakDuration = options.BreakDuration,
             StateProvider = _breaker,
             ShouldHandle = static args => new(args.Outcome.Exception is not (null or OperationCanceledException or RedisServerException)),
         })
         .AddTimeout(options.CommandTimeout)
         .Build();
+
+    // Long enough for one caller alone, each of whose commands takes its whole time, to reach the minimum throughput.
+    private static TimeSpan SamplingDuration(TimeSpan commandTimeout) =>
+        8 * commandTimeout > s_minSamplingDuration ? 8 * commandTimeout : s_minSamplingDuration;
 
     [LoggerMessage(1, LogLevel.Information, "The cache answers")]
     private static partial void LogAnswers(ILogger logger);

@@ -11,8 +11,8 @@ internal sealed record CacheEndpoint(string ConnectionString, string? Password)
     private const int DefaultPort = 6379;
 
     /// <summary>
-    /// Finds the cache: <c>ConnectionStrings:{name}</c>, else <c>REDIS_URL</c> (<c>redis://[user][:password]@host[:port][/database]</c>, <c>rediss://</c> for
-    /// TLS), else <c>REDIS_HOST</c> with <c>REDIS_PORT</c> and <c>REDIS_PASSWORD</c>.
+    /// Finds the cache: <c>ConnectionStrings:{name}</c>, else <c>REDIS_URL</c> (<c>redis://[user][:password]@host[:port][/database]</c>,
+    /// <c>rediss://</c> for TLS), else <c>REDIS_HOST</c> with <c>REDIS_PORT</c> and <c>REDIS_PASSWORD</c>.
     /// </summary>
     /// <returns>The endpoint, or <see langword="null"/> when no cache is configured.</returns>
     /// <exception cref="InvalidOperationException"><c>REDIS_URL</c> or <c>REDIS_PORT</c> cannot be read.</exception>

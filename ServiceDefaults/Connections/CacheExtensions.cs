@@ -15,9 +15,10 @@ public static class CacheExtensions
     private static readonly TimeSpan s_checkTimeout = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// Registers <see cref="CacheConnection"/> over <c>ConnectionStrings:{connectionName}</c>, else <c>REDIS_URL</c>, else <c>REDIS_HOST</c>,
-    /// <c>REDIS_PORT</c> and <c>REDIS_PASSWORD</c>; with none of them every lookup is a miss. The connection is made in the background, so that a
-    /// start never waits for it. The health check <c>cache</c> is <em>Degraded</em> at worst: a lost cache is no outage.
+    /// Registers <see cref="CacheConnection"/> over <c>ConnectionStrings:{connectionName}</c>, else <c>REDIS_URL</c>, else
+    /// <c>REDIS_HOST</c>, <c>REDIS_PORT</c> and <c>REDIS_PASSWORD</c>; with none of them every lookup is a miss. The connection is made in
+    /// the background, so that a start never waits for it. The health check <c>cache</c> is <em>Degraded</em> at worst: a lost cache is no
+    /// outage.
     /// </summary>
     /// <param name="builder">The service's builder.</param>
     /// <param name="connectionName">The name of the connection string.</param>
@@ -111,7 +112,9 @@ internal sealed partial class CacheConnector(
     private static partial void LogFailed(ILogger logger, double delaySeconds, string failure);
 }
 
-/// <summary>Healthy when the cache answers or none is configured; else as its registration says, which for us is <em>Degraded</em>.</summary>
+/// <summary>
+/// Healthy when the cache answers or none is configured; else as its registration says, which for us is <em>Degraded</em>.
+/// </summary>
 internal sealed class CacheHealthCheck(CacheConnection cache) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)

@@ -10,11 +10,13 @@ public sealed class CacheOptions
     public const string Section = "Cache";
 
     /// <summary>How long one command may take; after that it counts as a miss.</summary>
-    /// <value>10 milliseconds to 5 seconds. The default is 20 milliseconds: a local Valkey answers in a fraction of one.</value>
+    /// <value>10 milliseconds to 5 seconds. The default is 30 milliseconds: a Valkey nearby answers in a fraction of one.</value>
     [Range(typeof(TimeSpan), "00:00:00.010", "00:00:05")]
-    public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromMilliseconds(20);
+    public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromMilliseconds(30);
 
-    /// <summary>For how long nothing is asked after half of the commands of half a second (at least four) failed. Then one command tries again.</summary>
+    /// <summary>
+    /// For how long nothing is asked after half of the latest commands (at least four) failed. Then one command tries again.
+    /// </summary>
     /// <value>500 milliseconds to 1 minute. The default is 1 second.</value>
     [Range(typeof(TimeSpan), "00:00:00.500", "00:01:00")]
     public TimeSpan BreakDuration { get; set; } = TimeSpan.FromSeconds(1);

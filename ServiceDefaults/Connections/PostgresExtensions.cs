@@ -60,7 +60,8 @@ public static class PostgresExtensions
 
                 configureDataSource?.Invoke(dataSource);
             });
-        builder.Services.AddHealthChecks().AddCheck<PostgresHealthCheck>(CheckName, HealthStatus.Unhealthy, tags: [], timeout: s_checkTimeout);
+        builder.Services.AddHealthChecks().AddCheck<PostgresHealthCheck>(
+            CheckName, HealthStatus.Unhealthy, tags: [], timeout: s_checkTimeout);
         return builder;
     }
 }
@@ -84,7 +85,8 @@ internal sealed class PostgresHealthCheck(NpgsqlDataSource dataSource) : IHealth
         {
             return new(context.Registration.FailureStatus, $"PostgreSQL refused the connection (SQLSTATE {exception.SqlState}).");
         }
-        catch (Exception exception) when (exception is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException)
+        catch (Exception exception) when (
+            exception is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException)
         {
             return new(context.Registration.FailureStatus, "PostgreSQL does not answer.");
         }

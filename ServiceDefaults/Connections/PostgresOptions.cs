@@ -44,7 +44,9 @@ public sealed class PostgresOptions : IValidatableObject
     [Range(typeof(TimeSpan), "00:00:01", "02:00:00")]
     public TimeSpan KeepAlive { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How many statements a connection prepares by itself. Behind PgBouncer in transaction mode this needs PgBouncer 1.21 or newer.</summary>
+    /// <summary>
+    /// How many statements a connection prepares by itself. Behind PgBouncer in transaction mode this needs PgBouncer 1.21 or newer.
+    /// </summary>
     /// <value>0 to 500. The default is 0: nothing is prepared.</value>
     [Range(0, 500)]
     public int MaxAutoPrepare { get; set; }
@@ -54,7 +56,8 @@ public sealed class PostgresOptions : IValidatableObject
     {
         if (MinPoolSize > MaxPoolSize)
         {
-            yield return new($"{nameof(MinPoolSize)} ({MinPoolSize}) is above {nameof(MaxPoolSize)} ({MaxPoolSize}).", [nameof(MinPoolSize)]);
+            yield return new(
+                $"{nameof(MinPoolSize)} ({MinPoolSize}) is above {nameof(MaxPoolSize)} ({MaxPoolSize}).", [nameof(MinPoolSize)]);
         }
     }
 
@@ -73,7 +76,7 @@ public sealed class PostgresOptions : IValidatableObject
         Apply(() => target.TcpKeepAliveTime = (int)KeepAlive.TotalSeconds, "tcpkeepalivetime");
         Apply(() => target.MaxAutoPrepare = MaxAutoPrepare, "maxautoprepare");
 
-        // We hold no session state outside a transaction, so there is nothing to reset; PgBouncer in transaction mode would refuse it anyway.
+        // We hold no session state outside a transaction, so there is nothing to reset, and PgBouncer in transaction mode would refuse it.
         Apply(() => target.NoResetOnClose = true, "noresetonclose");
 
         void Apply(Action set, params ReadOnlySpan<string> synonyms)

@@ -34,8 +34,9 @@ namespace Microsoft.Extensions.Hosting
         private const string Section = "Aspire:Npgsql";
 
         /// <summary>
-        /// Registers <see cref="NpgsqlDataSource"/>, and <see cref="NpgsqlConnection"/> from it. Settings come from <c>Aspire:Npgsql</c>, then
-        /// <c>Aspire:Npgsql:{connectionName}</c>, then <c>ConnectionStrings:{connectionName}</c>, then <paramref name="configureSettings"/>.
+        /// Registers <see cref="NpgsqlDataSource"/>, and <see cref="NpgsqlConnection"/> from it. Settings come from <c>Aspire:Npgsql</c>,
+        /// then <c>Aspire:Npgsql:{connectionName}</c>, then <c>ConnectionStrings:{connectionName}</c>, then
+        /// <paramref name="configureSettings"/>.
         /// </summary>
         /// <exception cref="InvalidOperationException">On first use: there is no connection string.</exception>
         public static void AddNpgsqlDataSource(
@@ -58,7 +59,8 @@ namespace Microsoft.Extensions.Hosting
 
             configureSettings?.Invoke(settings);
 
-            builder.Services.AddSingleton(services => Create(services, settings.ConnectionString, connectionName, configureDataSourceBuilder));
+            builder.Services.AddSingleton(
+                services => Create(services, settings.ConnectionString, connectionName, configureDataSourceBuilder));
             builder.Services.AddSingleton<DbDataSource>(services => services.GetRequiredService<NpgsqlDataSource>());
             builder.Services.AddTransient(services => services.GetRequiredService<NpgsqlDataSource>().CreateConnection());
             builder.Services.AddTransient<DbConnection>(services => services.GetRequiredService<NpgsqlConnection>());
@@ -74,7 +76,8 @@ namespace Microsoft.Extensions.Hosting
             if (string.IsNullOrWhiteSpace(connectionString))
             {
                 throw new InvalidOperationException(
-                    $"ConnectionString is missing. It should be provided in 'ConnectionStrings:{connectionName}' or under the 'ConnectionString' key in '{Section}' or '{Section}:{connectionName}' configuration sections.");
+                    $"ConnectionString is missing. It should be provided in 'ConnectionStrings:{connectionName}' or under the "
+                    + $"'ConnectionString' key in '{Section}' or '{Section}:{connectionName}' configuration sections.");
             }
 
             var dataSource = new NpgsqlDataSourceBuilder(connectionString);

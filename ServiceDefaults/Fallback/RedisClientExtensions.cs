@@ -59,14 +59,16 @@ namespace Microsoft.Extensions.Hosting
             builder.Services.AddSingleton<IConnectionMultiplexer>(_ =>
             {
                 var options = ConfigurationOptions.Parse(settings.ConnectionString ?? "");
-                options.AbortOnConnectFail = (settings.ConnectionString ?? "").Contains("abortConnect=true", StringComparison.OrdinalIgnoreCase);
+                options.AbortOnConnectFail =
+                    settings.ConnectionString?.Contains("abortConnect=true", StringComparison.OrdinalIgnoreCase) ?? false;
                 section.GetSection("ConfigurationOptions").Bind(options);
                 section.GetSection(connectionName).GetSection("ConfigurationOptions").Bind(options);
                 configureOptions?.Invoke(options);
                 return options.EndPoints.Count > 0
                     ? ConnectionMultiplexer.Connect(options)
                     : throw new InvalidOperationException(
-                        $"No endpoints specified. Ensure a valid connection string was provided in 'ConnectionStrings:{connectionName}' or for the '{Section}:ConnectionString' configuration key.");
+                        $"No endpoints specified. Ensure a valid connection string was provided in 'ConnectionStrings:{connectionName}' "
+                        + $"or for the '{Section}:ConnectionString' configuration key.");
             });
             if (!settings.DisableHealthChecks)
             {

@@ -22,15 +22,18 @@ public static class StandardResilienceExtensions
 
         // One pipeline for each client name: the factory renews handlers every two minutes, and the breaker must outlive them.
         builder.Services.AddKeyedSingleton(name, (services, _) => new StandardResiliencePipeline(
-            services.GetRequiredService<IOptionsMonitor<HttpStandardResilienceOptions>>().Get(name), services.GetService<TimeProvider>() ?? TimeProvider.System));
-        builder.AddHttpMessageHandler(services => new StandardResilienceHandler(services.GetRequiredKeyedService<StandardResiliencePipeline>(name)));
+            services.GetRequiredService<IOptionsMonitor<HttpStandardResilienceOptions>>().Get(name),
+            services.GetService<TimeProvider>() ?? TimeProvider.System));
+        builder.AddHttpMessageHandler(
+            services => new StandardResilienceHandler(services.GetRequiredKeyedService<StandardResiliencePipeline>(name)));
         builder.ConfigureHttpClient(client => client.Timeout = Timeout.InfiniteTimeSpan);
         return new PipelineBuilder(name, builder.Services);
     }
 
     /// <summary>As <see cref="AddStandardResilienceHandler(IHttpClientBuilder)"/>, configured by a callback.</summary>
     public static IHttpStandardResiliencePipelineBuilder AddStandardResilienceHandler(
-        this IHttpClientBuilder builder, Action<HttpStandardResilienceOptions> configure) => builder.AddStandardResilienceHandler().Configure(configure);
+        this IHttpClientBuilder builder, Action<HttpStandardResilienceOptions> configure) =>
+        builder.AddStandardResilienceHandler().Configure(configure);
 
     /// <summary>As <see cref="AddStandardResilienceHandler(IHttpClientBuilder)"/>, configured by a section.</summary>
     public static IHttpStandardResiliencePipelineBuilder AddStandardResilienceHandler(
@@ -45,9 +48,11 @@ public static class StandardResilienceExtensions
     }
 
     /// <summary>Configures the pipeline's options by a section.</summary>
-    public static IHttpStandardResiliencePipelineBuilder Configure(this IHttpStandardResiliencePipelineBuilder builder, IConfigurationSection section)
+    public static IHttpStandardResiliencePipelineBuilder Configure(
+        this IHttpStandardResiliencePipelineBuilder builder, IConfigurationSection section)
     {
-        builder.Services.Configure<HttpStandardResilienceOptions>(builder.PipelineName, section, binder => binder.ErrorOnUnknownConfiguration = true);
+        builder.Services.Configure<HttpStandardResilienceOptions>(
+            builder.PipelineName, section, binder => binder.ErrorOnUnknownConfiguration = true);
         return builder;
     }
 
@@ -87,7 +92,9 @@ internal sealed class StandardResilienceHandler(StandardResiliencePipeline resil
         }
 
         return await resilience.Pipeline.ExecuteAsync(
-            static async (state, token) => await state.Handler.SendCoreAsync(state.Request, token), (Handler: this, Request: request), cancellationToken);
+            static async (state, token) => await state.Handler.SendCoreAsync(state.Request, token),
+            (Handler: this, Request: request),
+            cancellationToken);
     }
 
     private Task<HttpResponseMessage> SendCoreAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>

@@ -24,10 +24,13 @@ internal static class HealthEndpoints
                 return WriteAsync(context, report);
             },
         }).AllowAnonymous();
-        app.MapHealthChecks("/alive", new() { Predicate = check => check.Tags.Contains(LiveTag), ResponseWriter = WriteAsync }).AllowAnonymous();
+        app.MapHealthChecks(
+            "/alive", new() { Predicate = check => check.Tags.Contains(LiveTag), ResponseWriter = WriteAsync }).AllowAnonymous();
     }
 
-    /// <summary>Writes names, states and our own descriptions. Exceptions stay out: their messages can hold hosts, users and more.</summary>
+    /// <summary>
+    /// Writes names, states and our own descriptions. Exceptions stay out: their messages can hold hosts, users and more.
+    /// </summary>
     internal static async Task WriteAsync(HttpContext context, HealthReport report)
     {
         context.Response.ContentType = "application/json; charset=utf-8";

@@ -23,7 +23,8 @@ internal sealed partial class HealthLog(ILogger<HealthLog> logger)
         }
 
         var failing = string.Join(", ", report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy).Select(Describe));
-        LogNotHealthy(logger, report.Status, failing, report.Entries.Values.Select(entry => entry.Exception).FirstOrDefault(exception => exception is not null));
+        var exception = report.Entries.Values.Select(entry => entry.Exception).FirstOrDefault(exception => exception is not null);
+        LogNotHealthy(logger, report.Status, failing, exception);
     }
 
     private static string Describe(KeyValuePair<string, HealthReportEntry> entry) =>

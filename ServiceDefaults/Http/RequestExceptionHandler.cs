@@ -11,7 +11,8 @@ namespace RagPlatform.ServiceDefaults.Http;
 /// Says what a caller can do about an exception: a request that cannot be read names the field, a database that is away is 503 with
 /// <c>Retry-After</c>, a caller that left gets nothing. Everything else is 500 without details.
 /// </summary>
-internal sealed partial class RequestExceptionHandler(IProblemDetailsService problems, ILogger<RequestExceptionHandler> logger) : IExceptionHandler
+internal sealed partial class RequestExceptionHandler(
+    IProblemDetailsService problems, ILogger<RequestExceptionHandler> logger) : IExceptionHandler
 {
     private const int RetryAfterSeconds = 2;
 
@@ -58,7 +59,8 @@ internal sealed partial class RequestExceptionHandler(IProblemDetailsService pro
     };
 
     // "$.documents[3].metadata" becomes "documents[3].metadata"; a body that is no JSON at all has no path.
-    private static string Field(JsonException json) => json.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : "body";
+    private static string Field(JsonException json) =>
+        json.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : "body";
 
     // The parser's own sentence ends with " Path: $.x | LineNumber: 0 | BytePositionInLine: 5.": the path is the key already.
     private static string Sentence(JsonException json)

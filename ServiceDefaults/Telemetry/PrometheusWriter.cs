@@ -15,8 +15,8 @@ internal enum PrometheusKind
 }
 
 /// <summary>
-/// One response in the Prometheus text format. Names follow the OpenTelemetry compatibility specification: every character that is no letter,
-/// digit, underscore or colon becomes one underscore, the unit in words is the suffix, a counter ends in <c>_total</c>.
+/// One response in the Prometheus text format. Names follow the OpenTelemetry compatibility specification: every character that is no
+/// letter, digit, underscore or colon becomes one underscore, the unit in words is the suffix, a counter ends in <c>_total</c>.
 /// </summary>
 internal sealed class PrometheusWriter(IBufferWriter<byte> output)
 {
@@ -31,7 +31,8 @@ internal sealed class PrometheusWriter(IBufferWriter<byte> output)
     }
 
     /// <summary>
-    /// Starts a family. A second family of the same name would make the whole response invalid, so it is refused: the first meter keeps the name.
+    /// Starts a family. A second family of the same name would make the whole response invalid, so it is refused: the first meter keeps the
+    /// name.
     /// </summary>
     /// <returns>Whether the family may be written.</returns>
     public bool BeginFamily(string name, string? unit, string? description, PrometheusKind kind)
@@ -47,7 +48,13 @@ internal sealed class PrometheusWriter(IBufferWriter<byte> output)
             Write($"# HELP {_name} {Escape(description, quote: false)}\n");
         }
 
-        Write($"# TYPE {_name} {kind switch { PrometheusKind.Counter => "counter", PrometheusKind.Histogram => "histogram", _ => "gauge" }}\n");
+        var type = kind switch
+        {
+            PrometheusKind.Counter => "counter",
+            PrometheusKind.Histogram => "histogram",
+            _ => "gauge",
+        };
+        Write($"# TYPE {_name} {type}\n");
         return true;
     }
 
@@ -71,7 +78,9 @@ internal sealed class PrometheusWriter(IBufferWriter<byte> output)
         WriteSample("_count", tags, null, Format(count));
     }
 
-    /// <summary>The family's name, for example <c>http.server.request.duration</c> in <c>s</c>: <c>http_server_request_duration_seconds</c>.</summary>
+    /// <summary>
+    /// The family's name, for example <c>http.server.request.duration</c> in <c>s</c>: <c>http_server_request_duration_seconds</c>.
+    /// </summary>
     internal static string Name(string name, string? unit, PrometheusKind kind)
     {
         var result = Sanitize(name);

@@ -9,8 +9,9 @@ using Microsoft.AspNetCore.Routing;
 namespace RagPlatform.ServiceDefaults.Telemetry;
 
 /// <summary>
-/// Gives the request's activity its name and tags (OpenTelemetry's semantic conventions for HTTP servers): ASP.NET Core makes the activity, and
-/// leaves both to an instrumentation package. Probes and scrapes, which arrive every few seconds and say nothing, are kept out of the traces.
+/// Gives the request's activity its name and tags (OpenTelemetry's semantic conventions for HTTP servers): ASP.NET Core makes the activity,
+/// and leaves both to an instrumentation package. Probes and scrapes, which arrive every few seconds and say nothing, are kept out of the
+/// traces.
 /// </summary>
 internal sealed class RequestTags : IStartupFilter
 {

@@ -109,12 +109,12 @@ internal static class TelemetryExtensions
             return MetricStreamConfiguration.Drop;
         }
 
-        if (instrument is Histogram<double> { Unit: "s", Advice: null } && instrument.Meter.Name.StartsWith("RagPlatform.", StringComparison.Ordinal))
-        {
-            return new ExplicitBucketHistogramConfiguration { Boundaries = SecondsBuckets, CardinalityLimit = PrometheusExporter.MaxSeries };
-        }
-
-        return new MetricStreamConfiguration { CardinalityLimit = PrometheusExporter.MaxSeries };
+        var isOurs = instrument.Meter.Name.StartsWith("RagPlatform.", StringComparison.Ordinal);
+        var stream = isOurs && instrument is Histogram<double> { Unit: "s", Advice: null }
+            ? new ExplicitBucketHistogramConfiguration { Boundaries = SecondsBuckets }
+            : new MetricStreamConfiguration();
+        stream.CardinalityLimit = PrometheusExporter.MaxSeries;
+        return stream;
     }
 
     private static ResourceBuilder CreateResource(IConfiguration configuration, string name)
@@ -152,7 +152,9 @@ internal sealed class TelemetryHost(MetricsPipeline metrics, IServiceProvider se
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>Hands over what is buffered, after the last request and for at most 2 seconds: a collector that is away must not hold the stop.</summary>
+    /// <summary>
+    /// Hands over what is buffered, after the last request and for at most 2 seconds: a collector that is away must not hold the stop.
+    /// </summary>
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.Run(
         () =>
         {

@@ -7,8 +7,9 @@ public sealed class TelemetryOptions
     public const string Section = "Telemetry";
 
     /// <summary>
-    /// Whether traces, metrics and logs are sent to <c>OTEL_EXPORTER_OTLP_ENDPOINT</c>, when that is set. A process that hosts several services
-    /// leaves it on for one of them only: activity sources belong to the process, so each exporter would send everything once more.
+    /// Whether traces, metrics and logs are sent to <c>OTEL_EXPORTER_OTLP_ENDPOINT</c>, when that is set. A process that hosts several
+    /// services leaves it on for one of them only: activity sources belong to the process, so each exporter would send everything once
+    /// more.
     /// </summary>
     /// <value>The default is <see langword="true"/>.</value>
     public bool Export { get; set; } = true;

@@ -2,7 +2,9 @@
 
 namespace RagPlatform.AppHost.Tests;
 
-/// <summary>The AppHost's resources, as a developer runs it and as the tests run it. Nothing is started, so that no container runtime is needed.</summary>
+/// <summary>
+/// The AppHost's resources, as a developer runs it and as the tests run it. Nothing is started, so that no container runtime is needed.
+/// </summary>
 public sealed class AppModel : IAsyncLifetime
 {
     /// <summary>What every test passes: no prompt, and nothing written to the user secrets.</summary>

@@ -14,7 +14,8 @@ internal static class ContainerRuntime
     /// <summary>Asks Docker, then Podman; the one that <c>ASPIRE_CONTAINER_RUNTIME</c> names alone, when it is set.</summary>
     public static async Task<bool> AnswersAsync(CancellationToken cancellationToken)
     {
-        string[] candidates = Environment.GetEnvironmentVariable("ASPIRE_CONTAINER_RUNTIME") is { Length: > 0 } chosen ? [chosen] : ["docker", "podman"];
+        var chosen = Environment.GetEnvironmentVariable("ASPIRE_CONTAINER_RUNTIME");
+        string[] candidates = string.IsNullOrEmpty(chosen) ? ["docker", "podman"] : [chosen];
         foreach (var candidate in candidates)
         {
             if (await AnswersAsync(candidate, cancellationToken))

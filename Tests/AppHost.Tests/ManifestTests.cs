@@ -51,7 +51,8 @@ public sealed class ManifestTests
         try
         {
             var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(
-                [.. AppModel.Parameters, "OPENAI_API_KEY=test-openai-key", "--publisher", "manifest", "--output-path", path], timeout.Token);
+                [.. AppModel.Parameters, "OPENAI_API_KEY=test-openai-key", "--publisher", "manifest", "--output-path", path],
+                timeout.Token);
             await using var app = await builder.BuildAsync(timeout.Token);
             await app.RunAsync(timeout.Token);
             return JsonNode.Parse(await File.ReadAllTextAsync(path, timeout.Token))!;

@@ -21,7 +21,8 @@ public sealed class RunningAppHost : IAsyncLifetime
     public DistributedApplication App => _app ?? throw new InvalidOperationException("The application was not started.");
 
     /// <summary>Skips the calling test where nothing could be started; in CI it fails.</summary>
-    public void SkipUnlessStarted() => Assert.SkipUnless(_app is not null, "No container runtime (Docker or Podman) answers on this machine.");
+    public void SkipUnlessStarted() =>
+        Assert.SkipUnless(_app is not null, "No container runtime (Docker or Podman) answers on this machine.");
 
     public async ValueTask InitializeAsync()
     {
@@ -32,8 +33,10 @@ public sealed class RunningAppHost : IAsyncLifetime
             return;
         }
 
-        var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>([.. AppModel.Parameters, "UseVolumes=false"], timeout.Token);
-        builder.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Information).AddFilter("Aspire.Hosting.Dcp", LogLevel.Warning));
+        var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(
+            [.. AppModel.Parameters, "UseVolumes=false"], timeout.Token);
+        builder.Services.AddLogging(
+            logging => logging.SetMinimumLevel(LogLevel.Information).AddFilter("Aspire.Hosting.Dcp", LogLevel.Warning));
         var app = await builder.BuildAsync(timeout.Token);
         try
         {

@@ -35,7 +35,9 @@ public sealed class ShapeTests(AppModel model)
     [InlineData("dashboard", "search-api")]
     public void Service_WaitsFor_WhatItNeedsAtStart(string service, params string[] dependencies)
     {
-        var waits = Find(service).Annotations.OfType<WaitAnnotation>().Where(wait => wait.WaitType == WaitType.WaitUntilHealthy).Select(wait => wait.Resource.Name);
+        var waits = Find(service).Annotations.OfType<WaitAnnotation>()
+            .Where(wait => wait.WaitType == WaitType.WaitUntilHealthy)
+            .Select(wait => wait.Resource.Name);
 
         Assert.Subset(waits.ToHashSet(), dependencies.ToHashSet());
     }
@@ -47,7 +49,9 @@ public sealed class ShapeTests(AppModel model)
     [InlineData("dashboard", "search-api", "embedding-service", "indexing-worker")]
     public void Service_References_WhatItCalls(string service, params string[] dependencies)
     {
-        var references = Find(service).Annotations.OfType<ResourceRelationshipAnnotation>().Where(relation => relation.Type == "Reference").Select(relation => relation.Resource.Name);
+        var references = Find(service).Annotations.OfType<ResourceRelationshipAnnotation>()
+            .Where(relation => relation.Type == "Reference")
+            .Select(relation => relation.Resource.Name);
 
         Assert.Subset(references.ToHashSet(), dependencies.ToHashSet());
     }
@@ -96,7 +100,8 @@ public sealed class ShapeTests(AppModel model)
         var resource = Find(name, model.WithoutVolumes);
 
         Assert.Empty(resource.Annotations.OfType<ContainerMountAnnotation>());
-        Assert.DoesNotContain(resource.Annotations.OfType<ContainerLifetimeAnnotation>(), annotation => annotation.Lifetime == ContainerLifetime.Persistent);
+        Assert.DoesNotContain(
+            resource.Annotations.OfType<ContainerLifetimeAnnotation>(), annotation => annotation.Lifetime == ContainerLifetime.Persistent);
     }
 
     [Theory]

@@ -38,14 +38,16 @@ public sealed class StartTests(RunningAppHost host) : IClassFixture<RunningAppHo
 
         using var put = new HttpRequestMessage(HttpMethod.Put, "v1/workspaces/apphost/documents/heron")
         {
-            Content = JsonContent.Create(new { title = "Birds", text = "The grey heron stands still in shallow water until a fish comes near." }),
+            Content = JsonContent.Create(
+                new { title = "Birds", text = "The grey heron stands still in shallow water until a fish comes near." }),
         };
         put.Headers.Add("Prefer", "wait=60");
         await EnsureSuccessAsync(await client.SendAsync(put, timeout.Token), timeout.Token);
 
         foreach (var mode in (string[])["keyword", "vector", "hybrid"])
         {
-            using var response = await client.PostAsJsonAsync("v1/workspaces/apphost/search", new { query = "grey heron", mode }, timeout.Token);
+            using var response = await client.PostAsJsonAsync(
+                "v1/workspaces/apphost/search", new { query = "grey heron", mode }, timeout.Token);
             var answer = await EnsureSuccessAsync(response, timeout.Token);
             Assert.Equal("heron", (string?)answer?["hits"]?[0]?["documentId"]);
         }

@@ -5,8 +5,12 @@ namespace RagPlatform.ServiceDefaults.Tests;
 public sealed class ServiceAddressTests
 {
     [Fact]
-    public void Get_HttpOnly_ReturnsHttp() =>
-        Assert.Equal(new Uri("http://localhost:5180"), ServiceAddress.Get(Configure(("services:search-api:http:0", "http://localhost:5180")), "search-api"));
+    public void Get_HttpOnly_ReturnsHttp()
+    {
+        var configuration = Configure(("services:search-api:http:0", "http://localhost:5180"));
+
+        Assert.Equal(new Uri("http://localhost:5180"), ServiceAddress.Get(configuration, "search-api"));
+    }
 
     [Fact]
     public void Get_Both_PrefersHttps()

@@ -29,7 +29,8 @@ public sealed class ServiceRunnerTests
     public void Explain_OwnFault_IsLeftAlone()
     {
         Assert.Null(ServiceRunner.Explain(new InvalidOperationException()));
-        Assert.Null(ServiceRunner.Explain(new AggregateException(new OptionsValidationException("", typeof(object), ["A."]), new InvalidOperationException())));
+        Assert.Null(ServiceRunner.Explain(
+            new AggregateException(new OptionsValidationException("", typeof(object), ["A."]), new InvalidOperationException())));
     }
 
     [Fact]

@@ -91,7 +91,8 @@ public sealed class ApiKeyAuthenticationTests
     [Fact]
     public async Task Refusal_OwnShape_IsWrittenInstead()
     {
-        await using var app = await StartAsync(configure: options => options.WriteRefusal = (context, problem) => context.Response.WriteAsync($"own {problem.Status}"));
+        await using var app = await StartAsync(
+            configure: options => options.WriteRefusal = (context, problem) => context.Response.WriteAsync($"own {problem.Status}"));
 
         using var response = await GetAsync(app, "/any", null);
 
@@ -110,7 +111,8 @@ public sealed class ApiKeyAuthenticationTests
 
         Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
         Assert.NotNull(response.Headers.RetryAfter);
-        Assert.DoesNotContain("secret", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            "secret", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.OK, (await GetAsync(app, "/any", Admin)).StatusCode);
     }
 
@@ -167,7 +169,8 @@ public sealed class ApiKeyAuthenticationTests
 
         using var response = await GetAsync(app, "/any", key);
 
-        Assert.StartsWith(expected, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.StartsWith(
+            expected, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
     private Task<TestApp> StartAsync(
@@ -182,7 +185,8 @@ public sealed class ApiKeyAuthenticationTests
             },
             app =>
             {
-                app.MapGet("/v1/workspaces/{workspace}", (string workspace) => workspace).RequireAuthorization(AuthExtensions.WorkspacePolicy);
+                app.MapGet("/v1/workspaces/{workspace}", (string workspace) => workspace)
+                    .RequireAuthorization(AuthExtensions.WorkspacePolicy);
                 app.MapGet("/workspace-without-route-value", () => "x").RequireAuthorization(AuthExtensions.WorkspacePolicy);
                 app.MapGet("/admin", () => "x").RequireAuthorization(AuthExtensions.AdminPolicy);
                 app.MapGet("/any", (HttpContext context) => $"{context.User.FindKeyId()} {context.User.FindWorkspace() ?? "-"} ")

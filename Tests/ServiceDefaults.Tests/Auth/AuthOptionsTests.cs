@@ -45,7 +45,8 @@ public sealed class AuthOptionsTests
     [InlineData(600, true)]
     [InlineData(601, false)]
     public void Validate_KeyCacheDuration_HasARange(int seconds, bool valid) =>
-        Assert.Equal(valid, _validator.Validate(null, new() { Disabled = true, KeyCacheDuration = TimeSpan.FromSeconds(seconds) }).Succeeded);
+        Assert.Equal(
+            valid, _validator.Validate(null, new() { Disabled = true, KeyCacheDuration = TimeSpan.FromSeconds(seconds) }).Succeeded);
 
     [Theory]
     [InlineData("0123456789abcdef", true)]
@@ -57,5 +58,6 @@ public sealed class AuthOptionsTests
 
     [Fact]
     public void Matches_Disabled_IsNeverTheKey() =>
-        Assert.False(new AdminKey(Options.Create(new AuthOptions { AdminKey = "0123456789abcdef", Disabled = true })).Matches("0123456789abcdef"));
+        Assert.False(
+            new AdminKey(Options.Create(new AuthOptions { AdminKey = "0123456789abcdef", Disabled = true })).Matches("0123456789abcdef"));
 }

@@ -51,5 +51,6 @@ public sealed class CacheEndpointTests
         Assert.Throws<InvalidOperationException>(() => Find(("REDIS_HOST", "cache"), ("REDIS_PORT", port)));
 
     private static CacheEndpoint? Find(params (string Key, string Value)[] values) => CacheEndpoint.Find(
-        new ConfigurationBuilder().AddInMemoryCollection(values.ToDictionary(value => value.Key, value => (string?)value.Value)).Build(), "cache");
+        new ConfigurationBuilder().AddInMemoryCollection(
+            values.ToDictionary(value => value.Key, value => (string?)value.Value)).Build(), "cache");
 }

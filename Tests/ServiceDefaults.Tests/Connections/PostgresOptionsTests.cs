@@ -73,7 +73,8 @@ public sealed class PostgresOptionsTests
         return new(host.Services.GetRequiredService<NpgsqlDataSource>().ConnectionString);
     }
 
-    private static IHost Build(string? connectionString, Action<PostgresOptions>? configure, params (string Key, string Value)[] configuration)
+    private static IHost Build(
+        string? connectionString, Action<PostgresOptions>? configure, params (string Key, string Value)[] configuration)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new() { ApplicationName = "rag-test" });
         builder.Configuration.AddInMemoryCollection(configuration.ToDictionary(entry => entry.Key, entry => (string?)entry.Value));

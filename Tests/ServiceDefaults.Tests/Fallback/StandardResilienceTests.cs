@@ -129,14 +129,16 @@ public sealed class StandardResilienceTests
         services.AddHttpClient("test").AddStandardResilienceHandler(configuration.GetSection("R"));
         using var provider = services.BuildServiceProvider();
 
-        Assert.Throws<OptionsValidationException>(() => provider.GetRequiredService<IOptionsMonitor<HttpStandardResilienceOptions>>().Get("test-standard"));
+        Assert.Throws<OptionsValidationException>(
+            () => provider.GetRequiredService<IOptionsMonitor<HttpStandardResilienceOptions>>().Get("test-standard"));
     }
 
     [Fact]
     public void RetryAfter_DateThatIsPast_IsNow()
     {
         var time = new ManualTime();
-        using var response = new HttpResponseMessage { Headers = { RetryAfter = new RetryConditionHeaderValue(time.GetUtcNow().AddSeconds(-5)) } };
+        using var response = new HttpResponseMessage();
+        response.Headers.RetryAfter = new RetryConditionHeaderValue(time.GetUtcNow().AddSeconds(-5));
 
         Assert.Equal(TimeSpan.Zero, HttpRetryStrategyOptions.RetryAfter(response, time));
         Assert.Null(HttpRetryStrategyOptions.RetryAfter(null, time));

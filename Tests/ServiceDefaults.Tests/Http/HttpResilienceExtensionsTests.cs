@@ -14,7 +14,8 @@ public sealed class HttpResilienceExtensionsTests
         var server = new ScriptedHandler(HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK);
         using var services = Build(server, client => client.AddIdempotentResilience());
 
-        using var response = await Client(services).PostAsync("http://test/", new StringContent("text"), TestContext.Current.CancellationToken);
+        using var response = await Client(services).PostAsync(
+            "http://test/", new StringContent("text"), TestContext.Current.CancellationToken);
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal(["text", "text"], server.Bodies);

@@ -88,7 +88,8 @@ public sealed class RequestExceptionHandlerTests
     {
         await using var app = await TestApp.StartAsync([], _ => { }, app => app.MapGet("/", handler));
         var response = await app.Client.GetAsync("/", TestContext.Current.CancellationToken);
-        return (response.StatusCode, JsonNode.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!, response);
+        var problem = JsonNode.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        return (response.StatusCode, problem!, response);
     }
 
     internal sealed record Body(int Count, string[] Tags);

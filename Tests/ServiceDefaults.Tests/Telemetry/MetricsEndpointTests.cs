@@ -15,7 +15,8 @@ public sealed class MetricsEndpointTests
 
         var text = await app.Client.GetStringAsync("/metrics", TestContext.Current.CancellationToken);
 
-        Assert.Contains("rag_own_seconds_bucket{le=\"0.0025\"} 0\nrag_own_seconds_bucket{le=\"0.005\"} 1\n", text, StringComparison.Ordinal);
+        Assert.Contains(
+            "rag_own_seconds_bucket{le=\"0.0025\"} 0\nrag_own_seconds_bucket{le=\"0.005\"} 1\n", text, StringComparison.Ordinal);
         Assert.Contains("dotnet_gc_collections_total", text, StringComparison.Ordinal);
     }
 
@@ -27,8 +28,11 @@ public sealed class MetricsEndpointTests
         await using var second = await TestApp.StartAsync([], _ => { });
         first.Services.GetRequiredService<IMeterFactory>().Create("RagPlatform.Neighbour").CreateCounter<long>("rag.neighbour").Add(1);
 
-        Assert.Contains("rag_neighbour_total 1", await first.Client.GetStringAsync("/metrics", TestContext.Current.CancellationToken), StringComparison.Ordinal);
-        Assert.DoesNotContain("rag_neighbour", await second.Client.GetStringAsync("/metrics", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        var firstText = await first.Client.GetStringAsync("/metrics", TestContext.Current.CancellationToken);
+        var secondText = await second.Client.GetStringAsync("/metrics", TestContext.Current.CancellationToken);
+
+        Assert.Contains("rag_neighbour_total 1", firstText, StringComparison.Ordinal);
+        Assert.DoesNotContain("rag_neighbour", secondText, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -43,7 +47,8 @@ public sealed class MetricsEndpointTests
 
         var text = await app.Client.GetStringAsync("/metrics", TestContext.Current.CancellationToken);
 
-        Assert.InRange(text.Split('\n').Count(line => line.StartsWith("rag_wide_total{", StringComparison.Ordinal)), 1, PrometheusExporter.MaxSeries + 1);
+        var series = text.Split('\n').Count(line => line.StartsWith("rag_wide_total{", StringComparison.Ordinal));
+        Assert.InRange(series, 1, PrometheusExporter.MaxSeries + 1);
         Assert.Contains("rag_wide_total{otel_metric_overflow=\"true\"} ", text, StringComparison.Ordinal);
     }
 

@@ -36,7 +36,8 @@ public sealed class PrometheusExporterTests : IDisposable
     [Fact]
     public async Task Scrape_Histogram_CountsEachBucketWithTheOnesBelow()
     {
-        var histogram = _meter.CreateHistogram("rag.wait", "s", null, advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.1, 1] });
+        var histogram = _meter.CreateHistogram(
+            "rag.wait", "s", null, advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.1, 1] });
         histogram.Record(0.1);
         histogram.Record(0.5);
         histogram.Record(7);
@@ -113,5 +114,6 @@ public sealed class PrometheusExporterTests : IDisposable
         _meter.Dispose();
     }
 
-    private async Task<string> ScrapeAsync() => Encoding.UTF8.GetString((await _exporter.ScrapeAsync(TestContext.Current.CancellationToken)).Span);
+    private async Task<string> ScrapeAsync() =>
+        Encoding.UTF8.GetString((await _exporter.ScrapeAsync(TestContext.Current.CancellationToken)).Span);
 }

@@ -24,5 +24,6 @@ public sealed class PrometheusWriterTests
     [InlineData("http.route", "http_route")]
     [InlineData("a:b", "a_b")]
     [InlineData("", "_")]
-    public void Sanitize_Label_HoldsOnlyWhatALabelMay(string name, string expected) => Assert.Equal(expected, PrometheusWriter.Sanitize(name, label: true));
+    public void Sanitize_Label_HoldsOnlyWhatALabelMay(string name, string expected) =>
+        Assert.Equal(expected, PrometheusWriter.Sanitize(name, label: true));
 }

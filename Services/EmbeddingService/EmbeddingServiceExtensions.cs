@@ -1,5 +1,8 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using Microsoft.FeatureManagement;
+using RagPlatform.EmbeddingService.Budgets;
+using RagPlatform.EmbeddingService.Caching;
 using RagPlatform.EmbeddingService.Gateway;
 using RagPlatform.EmbeddingService.Providers;
 using RagPlatform.EmbeddingService.Registry;
@@ -27,9 +30,50 @@ internal static partial class EmbeddingServiceExtensions
             var options = provider.GetRequiredService<IOptions<EmbeddingOptions>>().Value;
             return new ModelRegistry(provider.GetRequiredService<ModelCatalog>().Create(options), options.DefaultModel);
         });
+        services.AddCaching();
+        services.AddBudgets();
+        services.AddSingleton<ProviderCaller>();
+        services.AddSingleton<VectorFetcher>();
         services.AddSingleton<EmbeddingGateway>();
         services.AddHostedService<ModelAnnouncement>();
         return builder;
+    }
+
+    private static void AddCaching(this IServiceCollection services)
+    {
+        services.AddSingleton<IValidateOptions<EmbeddingCacheOptions>, EmbeddingCacheOptionsValidator>();
+        services.AddOptions<EmbeddingCacheOptions>().BindConfiguration(EmbeddingCacheOptions.Section).ValidateOnStart();
+        services.AddSingleton<TierStatistics>();
+        services.AddSingleton(provider =>
+        {
+            var options = provider.GetRequiredService<IOptions<EmbeddingCacheOptions>>().Value;
+            return new MemoryTier(options.MemoryEntries, options.MemoryBytes, options.MemoryTtl, provider.GetRequiredService<TimeProvider>());
+        });
+        services.AddSingleton<ValkeyTier>();
+        services.AddSingleton<ValkeyLeases>();
+        services.AddHosted<DurableTier>();
+        services.AddHosted<QueryCounter>();
+        services.AddFeatureManagement();
+        services.AddSingleton(provider => new GatewayFeatures(
+            provider.GetRequiredService<IFeatureManager>(),
+            provider.GetRequiredService<IOptions<EmbeddingCacheOptions>>().Value.Enabled,
+            provider.GetRequiredService<TimeProvider>()));
+        services.AddHostedService(provider => provider.GetRequiredService<GatewayFeatures>());
+    }
+
+    private static void AddBudgets(this IServiceCollection services)
+    {
+        services.AddSingleton<IValidateOptions<BudgetOptions>, BudgetOptionsValidator>();
+        services.AddOptions<BudgetOptions>().BindConfiguration(BudgetOptions.Section).ValidateOnStart();
+        services.AddHosted<BudgetGate>();
+        services.AddHosted<UsageRecorder>();
+    }
+
+    private static void AddHosted<T>(this IServiceCollection services)
+        where T : class, IHostedService
+    {
+        services.AddSingleton<T>();
+        services.AddHostedService(provider => provider.GetRequiredService<T>());
     }
 
     /// <summary>Says at start which models there are, and which of them only compare words.</summary>

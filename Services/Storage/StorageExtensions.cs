@@ -28,6 +28,11 @@ public static class StorageExtensions
         services.AddSingleton<TaskQueue>();
         services.AddSingleton<IndexStore>();
         services.AddSingleton<VectorIndexStore>();
+        services.AddSingleton<EmbeddingCacheStore>();
+        services.AddSingleton<EmbeddingUsageStore>();
+        services.AddSingleton<EmbeddingBudgetStore>();
+        services.AddSingleton<EmbeddingQueryStore>();
+        services.AddSingleton<EmbeddingModelStore>();
         return services;
     }
 

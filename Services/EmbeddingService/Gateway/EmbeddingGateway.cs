@@ -1,43 +1,147 @@
+using System.Globalization;
+using RagPlatform.EmbeddingService.Budgets;
+using RagPlatform.EmbeddingService.Caching;
 using RagPlatform.EmbeddingService.Providers;
 using RagPlatform.EmbeddingService.Wire;
 
 namespace RagPlatform.EmbeddingService.Gateway;
 
-/// <summary>Embeds texts: the only way to a provider.</summary>
-internal sealed class EmbeddingGateway
+/// <summary>Embeds texts: memory, then whatever has to be fetched. The only way to a provider.</summary>
+internal sealed class EmbeddingGateway(
+    MemoryTier memory, VectorFetcher fetcher, GatewayFeatures features, UsageRecorder usage, QueryCounter queries, TierStatistics statistics)
 {
-    /// <exception cref="GatewayException">The provider refused or failed.</exception>
+    // A text whose flight ended for reasons of another caller (its budget) is tried again; more often than this it cannot be chance.
+    private const int MaxRounds = 20;
+
+    /// <exception cref="GatewayException">The provider refused or failed, or a budget is used up.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    public async Task<EmbeddingResult> EmbedAsync(EmbeddingCall call, CancellationToken cancellationToken)
+    public async ValueTask<EmbeddingResult> EmbedAsync(EmbeddingCall call, CancellationToken cancellationToken)
     {
-        var vectors = new float[call.Texts.Count][];
+        var texts = call.Texts;
+        var prompt = call.Target.Prompt(call.Input);
+        var vectors = new float[texts.Count][];
+        var tiers = default(TierCounts);
         var tokens = 0L;
-        var endpoint = call.Target.Model.Endpoints[0];
-        var space = call.Target.Space;
-        try
+        List<Pending>? pending = null;
+        for (var i = 0; i < vectors.Length; i++)
         {
-            for (var start = 0; start < vectors.Length; start += endpoint.Options.MaxBatch)
+            var key = VectorKey.Create(prompt, texts[i], call.Target.Id);
+            if (!call.Bypass && features.Cache && memory.TryGet(key, out var cached))
             {
-                var texts = call.Texts.Skip(start).Take(endpoint.Options.MaxBatch).Select(text => call.Target.Prompted(text, call.Input)).ToList();
-                var answer = await endpoint.Generator.GenerateAsync(texts, new() { Dimensions = space.Dimensions }, cancellationToken);
-                AnswerCheck.Check(answer, texts.Count, space.Dimensions, space.Normalized).CopyTo(vectors, start);
-                tokens += answer.Usage?.InputTokenCount ?? 0;
+                vectors[i] = cached.Values;
+                tokens += cached.Tokens;
+                tiers.Add(Tier.L1, cached.Tokens);
+            }
+            else
+            {
+                (pending ??= []).Add(new Pending(i, key));
+            }
+
+            queries.Count(call, key);
+        }
+
+        statistics.Hit(Tier.L1, vectors.Length - (pending?.Count ?? 0));
+        if (pending is not null)
+        {
+            statistics.Miss(Tier.L1, pending.Count);
+            try
+            {
+                (tokens, tiers) = await FetchAsync(call, prompt, pending, vectors, tokens, tiers, cancellationToken);
+            }
+            finally
+            {
+                usage.Record(call, tiers);
             }
         }
-        catch (ProviderException e)
+        else
         {
-            throw Translate(e);
+            usage.Record(call, tiers);
         }
 
-        return new EmbeddingResult(vectors, tokens);
+        return new EmbeddingResult(vectors, tokens, tiers);
     }
 
-    internal static GatewayException Translate(ProviderException e) => e.Failure switch
+    private async Task<(long Tokens, TierCounts Tiers)> FetchAsync(
+        EmbeddingCall call, string prompt, List<Pending> pending, float[][] vectors, long tokens, TierCounts tiers, CancellationToken cancellationToken)
     {
-        ProviderFailure.RateLimited => new(StatusCodes.Status429TooManyRequests, "requests", "rate_limit_exceeded", e.Message, inner: e) { RetryAfter = e.RetryAfter },
-        ProviderFailure.Rejected => new(StatusCodes.Status400BadRequest, "invalid_request_error", "provider_rejected_input", e.Message, "input", e),
-        ProviderFailure.Malformed => GatewayException.Upstream(e.Message, e),
-        ProviderFailure.Unusable => new(StatusCodes.Status502BadGateway, "server_error", "provider_unusable", e.Message, inner: e),
-        _ => new(StatusCodes.Status503ServiceUnavailable, "server_error", "provider_unavailable", e.Message, inner: e) { RetryAfter = e.RetryAfter },
-    };
+        for (var round = 0; pending.Count > 0; round++)
+        {
+            var flights = new Dictionary<VectorKey, (Flight Flight, bool Own)>(pending.Count);
+            var own = new List<Flight>();
+            foreach (var (place, key) in pending)
+            {
+                if (flights.ContainsKey(key))
+                {
+                    continue;
+                }
+
+                var text = prompt.Length == 0 ? call.Texts[place] : prompt + call.Texts[place];
+                var joined = call.Bypass ? (Flight: new Flight(key, text), Own: true) : fetcher.Join(key, text);
+                flights.Add(key, joined);
+                if (joined.Own)
+                {
+                    own.Add(joined.Flight);
+                }
+            }
+
+            if (own.Count > 0)
+            {
+                // Not awaited: the flights are. It goes on when this caller leaves.
+                _ = fetcher.Depart(own, call);
+            }
+
+            await Task.WhenAll(flights.Values.Select(flight => flight.Flight.Task)).WaitAsync(cancellationToken);
+            var again = new List<Pending>();
+            var seen = new HashSet<VectorKey>();
+            foreach (var (place, key) in pending)
+            {
+                var (flight, isOwn) = flights[key];
+                var landing = await flight.Task;
+                if (landing.Vector is { } vector)
+                {
+                    vectors[place] = vector.Values;
+                    tokens += vector.Tokens;
+                    tiers.Add(!seen.Add(key) || (!isOwn && landing.Tier != Tier.L1) ? Tier.Joined : landing.Tier, vector.Tokens);
+                }
+                else if (isOwn || !landing.OwnersOnly || round >= MaxRounds)
+                {
+                    throw Translate(landing.Error!, place, call.Texts.Count);
+                }
+                else
+                {
+                    again.Add(new Pending(place, key));
+                }
+            }
+
+            pending = again;
+        }
+
+        return (tokens, tiers);
+    }
+
+    /// <summary>An error as the caller of the request sees it.</summary>
+    internal static Exception Translate(Exception error, int place, int count)
+    {
+        var where = count > 1 ? string.Create(CultureInfo.InvariantCulture, $"input[{place}]") : "input";
+        return error switch
+        {
+            ProviderException e => e.Failure switch
+            {
+                ProviderFailure.RateLimited => new GatewayException(
+                    StatusCodes.Status429TooManyRequests, "requests", "rate_limit_exceeded", e.Message, inner: e) { RetryAfter = e.RetryAfter },
+                ProviderFailure.Rejected => new GatewayException(
+                    StatusCodes.Status400BadRequest, "invalid_request_error", "provider_rejected_input", $"{e.Message} It refuses {where}.", where, e),
+                ProviderFailure.Malformed => GatewayException.Upstream(e.Message, e),
+                ProviderFailure.Unusable => new GatewayException(
+                    StatusCodes.Status502BadGateway, "server_error", "provider_unusable", e.Message, inner: e) { NoRetry = true },
+                _ => new GatewayException(
+                    StatusCodes.Status503ServiceUnavailable, "server_error", "provider_unavailable", e.Message, inner: e) { RetryAfter = e.RetryAfter },
+            },
+            BudgetException e => e.ToGatewayException(),
+            GatewayException e => e,
+            _ => new GatewayException(StatusCodes.Status500InternalServerError, "server_error", null, "The server had an error while processing your request.", inner: error),
+        };
+    }
+
+    private readonly record struct Pending(int Place, VectorKey Key);
 }

@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.AI;
+using RagPlatform.EmbeddingService.Limits;
 
 namespace RagPlatform.EmbeddingService.Providers;
 
@@ -9,26 +10,41 @@ internal static class AnswerCheck
 {
     private const float UnitTolerance = 1e-3f;
 
-    /// <summary>The vectors of an answer, checked.</summary>
+    /// <summary>What an answer means for each text.</summary>
     /// <param name="answer">What the provider answered, in the order of the texts.</param>
-    /// <param name="count">Texts that were sent.</param>
     /// <param name="dimensions">Dimensions of the space.</param>
     /// <param name="normalized">Whether vectors of the space have unit length: others are scaled to it.</param>
-    /// <exception cref="ProviderException">There are more or fewer vectors, or one has other dimensions, a NaN, an infinity, or no length.</exception>
-    public static float[][] Check(IReadOnlyList<Embedding<float>> answer, int count, int dimensions, bool normalized)
+    /// <param name="count">Texts that were sent.</param>
+    /// <param name="estimates">Estimated tokens of each, by which the counted ones are shared out.</param>
+    /// <returns>A vector or an error for each text: one that has other dimensions, a NaN, an infinity or no length does not spoil the others.</returns>
+    /// <exception cref="ProviderException">There are more or fewer vectors than texts, or not one of several is sound.</exception>
+    public static ProviderItem[] Check(
+        GeneratedEmbeddings<Embedding<float>> answer, int dimensions, bool normalized, int count, IReadOnlyList<int> estimates)
     {
         if (answer.Count != count)
         {
             throw Malformed($"The provider answered {answer.Count} vectors for {count} texts.");
         }
 
-        var vectors = new float[count][];
+        var tokens = answer.Usage?.InputTokenCount is { } counted and >= 0 ? TokenEstimate.Share(counted, estimates) : estimates;
+        var items = new ProviderItem[count];
+        var sound = 0;
+        ProviderException? first = null;
         for (var i = 0; i < count; i++)
         {
-            vectors[i] = Check(answer[i].Vector, dimensions, normalized);
+            try
+            {
+                items[i] = new ProviderItem(Check(answer[i].Vector, dimensions, normalized), tokens[i], null);
+                sound++;
+            }
+            catch (ProviderException e)
+            {
+                first ??= e;
+                items[i] = new ProviderItem(null, tokens[i], e);
+            }
         }
 
-        return vectors;
+        return sound > 0 ? items : throw first!;
     }
 
     private static float[] Check(ReadOnlyMemory<float> answered, int dimensions, bool normalized)

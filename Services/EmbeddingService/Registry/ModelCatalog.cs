@@ -1,26 +1,36 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Options;
+using RagPlatform.EmbeddingService.Caching;
+using RagPlatform.EmbeddingService.Limits;
 using RagPlatform.EmbeddingService.Providers;
 using RagPlatform.EmbeddingService.Providers.Hashing;
+using RagPlatform.EmbeddingService.Providers.HuggingFace;
 using RagPlatform.EmbeddingService.Providers.OpenAi;
+using RagPlatform.ServiceDefaults.Connections;
 
 namespace RagPlatform.EmbeddingService.Registry;
 
 /// <summary>Makes models from settings.</summary>
-internal sealed class ModelCatalog(ProviderHttp http, TimeProvider time)
+internal sealed class ModelCatalog(
+    ProviderHttp http, CacheConnection cache, IOptions<EmbeddingCacheOptions> cacheOptions, TimeProvider time)
 {
+    // An endpoint's limits hold for all of its models together, also across a change of the registry.
+    private readonly ConcurrentDictionary<string, ProviderChannel> _channels = new(StringComparer.Ordinal);
+
     /// <summary>The models of <paramref name="options"/>: the known ones that an endpoint serves, and the configured ones.</summary>
     /// <exception cref="InvalidOperationException">A setting contradicts another; the message says which.</exception>
     public IReadOnlyList<ServedModel> Create(EmbeddingOptions options)
     {
         var models = new Dictionary<string, ServedModel>(StringComparer.Ordinal)
         {
-            [KnownModels.Hashing] = new(KnownModels.HashingModel, [new ModelEndpoint("local", new HashingEmbeddingGenerator(), s_local)]),
+            [KnownModels.Hashing] = new(KnownModels.HashingModel, [CreateEndpoint("local", 0, s_local, new HashingEmbeddingGenerator())]),
         };
 
         foreach (var model in Definitions(options))
         {
             var endpoints = EndpointNames(options, model.Definition, model.Options)
-                .Select(name => CreateEndpoint(name, options.Providers[name], model.Definition))
+                .Select((name, i) => CreateEndpoint(name, i, options.Providers[name], CreateGenerator(name, options.Providers[name], model.Definition)))
                 .ToList();
             if (endpoints.Count > 0)
             {
@@ -98,17 +108,27 @@ internal sealed class ModelCatalog(ProviderHttp http, TimeProvider time)
             .Order(StringComparer.Ordinal);
     }
 
-    private ModelEndpoint CreateEndpoint(string name, ProviderOptions provider, ModelDefinition definition)
+    private IEmbeddingGenerator<string, Embedding<float>> CreateGenerator(string name, ProviderOptions provider, ModelDefinition definition) => provider.Type switch
     {
-        IEmbeddingGenerator<string, Embedding<float>> generator = provider.Type switch
-        {
-            ProviderType.OpenAi => new OpenAiEmbeddingGenerator(
-                OpenAiEmbeddingGenerator.CreateClient(provider.BaseUrl, provider.ApiKey is { Length: > 0 } key ? key : "none", provider.Timeout, http),
-                definition.ProviderModel,
-                definition.AcceptsDimensions,
-                time),
-            _ => throw new InvalidOperationException($"The provider '{name}' has a type that is not known."),
-        };
-        return new ModelEndpoint(name, generator, provider);
-    }
+        ProviderType.OpenAi => new OpenAiEmbeddingGenerator(
+            OpenAiEmbeddingGenerator.CreateClient(provider.BaseUrl, provider.ApiKey is { Length: > 0 } key ? key : "none", provider.Timeout, http),
+            definition.ProviderModel,
+            definition.AcceptsDimensions,
+            time),
+        ProviderType.HuggingFace => new HuggingFaceEmbeddingGenerator(http, provider.BaseUrl, provider.ApiKey, definition.ProviderModel, time),
+        _ => throw new InvalidOperationException($"The provider '{name}' has a type that is not known."),
+    };
+
+    private ModelEndpoint CreateEndpoint(string name, int index, ProviderOptions provider, IEmbeddingGenerator<string, Embedding<float>> generator) => new(
+        name,
+        index,
+        generator,
+        provider,
+        _channels.GetOrAdd(name, (key, limits) => CreateChannel(key, limits), provider),
+        new Breaker(failures: 5, TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(1), time));
+
+    private ProviderChannel CreateChannel(string name, ProviderOptions limits) => new(
+        limits.MaxInFlight,
+        new SharedRateLimiter(name, limits.RequestsPerMinute, limits.TokensPerMinute, cacheOptions.Value.KeyPrefix, cache, time),
+        time);
 }

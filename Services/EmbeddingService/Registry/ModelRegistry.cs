@@ -21,7 +21,11 @@ internal sealed class ModelRegistry
 
     /// <summary>Replaces the models.</summary>
     /// <exception cref="ArgumentException">Two have the same name.</exception>
-    public void Replace(IEnumerable<ServedModel> models, string defaultModel) => _state = new State(models, defaultModel);
+    public void Replace(IEnumerable<ServedModel> models, string defaultModel)
+    {
+        _state = new State(models, defaultModel);
+        _spaces.Clear();
+    }
 
     /// <summary>The model of a name, or null.</summary>
     public ServedModel? Find(string name) => _state.ByName.GetValueOrDefault(name);
@@ -70,10 +74,6 @@ internal sealed class ModelSpace(ServedModel model, EmbeddingSpace space)
     /// <summary><see cref="EmbeddingSpace.Id"/>, computed once.</summary>
     public string Id { get; } = space.Id;
 
-    /// <summary>The text that the provider embeds.</summary>
-    public string Prompted(string text, EmbeddingInput input)
-    {
-        var prompt = input == EmbeddingInput.Query ? Space.QueryPrompt : Space.DocumentPrompt;
-        return prompt.Length == 0 ? text : prompt + text;
-    }
+    /// <summary>What the provider gets before the text.</summary>
+    public string Prompt(EmbeddingInput input) => input == EmbeddingInput.Query ? Space.QueryPrompt : Space.DocumentPrompt;
 }

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.AI;
 using RagPlatform.Contracts;
-using RagPlatform.EmbeddingService.Providers;
+using RagPlatform.EmbeddingService.Limits;
 
 namespace RagPlatform.EmbeddingService.Registry;
 
@@ -30,15 +30,42 @@ internal sealed class ServedModel(ModelDefinition definition, IReadOnlyList<Mode
 
 /// <summary>A model at an endpoint.</summary>
 /// <param name="provider">The endpoint's name.</param>
+/// <param name="index">Its place among the endpoints of the model, from 0.</param>
 /// <param name="generator">Calls it.</param>
 /// <param name="options">Its limits.</param>
-internal sealed class ModelEndpoint(string provider, IEmbeddingGenerator<string, Embedding<float>> generator, ProviderOptions options)
+/// <param name="channel">The way to it, shared by all models of the endpoint.</param>
+/// <param name="breaker">Keeps calls away while it fails; of this model alone.</param>
+internal sealed class ModelEndpoint(
+    string provider,
+    int index,
+    IEmbeddingGenerator<string, Embedding<float>> generator,
+    ProviderOptions options,
+    ProviderChannel channel,
+    Breaker breaker)
 {
+    private volatile bool _impostor;
+
     public string Provider { get; } = provider;
+
+    public int Index { get; } = index;
 
     public IEmbeddingGenerator<string, Embedding<float>> Generator { get; } = generator;
 
     public ProviderOptions Options { get; } = options;
 
-    public bool Healthy => true;
+    public ProviderChannel Channel { get; } = channel;
+
+    public Breaker Breaker { get; } = breaker;
+
+    /// <summary>Whether it answered vectors of another model when it was asked for fixed texts: it is out of use until that changes.</summary>
+    public bool Impostor
+    {
+        get => _impostor;
+        set => _impostor = value;
+    }
+
+    public bool Healthy => !Impostor && !Breaker.IsOpen;
+
+    /// <summary>Whether a call would be tried.</summary>
+    public bool CanTry => Healthy;
 }

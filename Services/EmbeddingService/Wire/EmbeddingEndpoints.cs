@@ -1,5 +1,7 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using RagPlatform.Contracts;
+using RagPlatform.EmbeddingService.Caching;
 using RagPlatform.EmbeddingService.Gateway;
 using RagPlatform.EmbeddingService.Registry;
 using RagPlatform.ServiceDefaults.Auth;
@@ -9,6 +11,9 @@ namespace RagPlatform.EmbeddingService.Wire;
 /// <summary>OpenAI's endpoints.</summary>
 internal static class EmbeddingEndpoints
 {
+    /// <summary>In answers: how many texts came from each tier. In requests of an admin: <c>bypass</c> asks the provider in any case.</summary>
+    public const string CacheHeader = "x-rag-cache";
+
     public static void MapEmbeddings(this IEndpointRouteBuilder app)
     {
         app.MapPost("/v1/embeddings", (RequestDelegate)EmbedAsync).RequireAuthorization(AuthExtensions.AnyKeyPolicy);
@@ -28,6 +33,7 @@ internal static class EmbeddingEndpoints
 
         context.Response.ContentType = "application/json";
         context.Response.Headers[EmbeddingHeaders.Space] = target.Id;
+        context.Response.Headers[CacheHeader] = Describe(result.Tiers);
         EmbeddingResponseWriter.Write(context.Response.BodyWriter, request.Model, result.Vectors, result.Tokens, request.Base64);
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     }
@@ -69,8 +75,13 @@ internal static class EmbeddingEndpoints
                 StatusCodes.Status403Forbidden, "invalid_request_error", "forbidden", "The key is another workspace's.", EmbeddingHeaders.Workspace);
         }
 
-        return new EmbeddingCall(target, request.Texts, input, interactive, own ?? workspace, own is null ? "" : context.User.FindKeyId() ?? "");
+        var bypass = headers.TryGetValue(CacheHeader, out var cache) && cache.ToString() == "bypass" && context.User.IsAdmin();
+        return new EmbeddingCall(target, request.Texts, input, interactive, own ?? workspace, own is null ? "" : context.User.FindKeyId() ?? "", bypass);
     }
+
+    private static string Describe(in TierCounts tiers) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"l1={tiers.Texts(Tier.L1)}, l2={tiers.Texts(Tier.L2)}, l3={tiers.Texts(Tier.L3)}, joined={tiers.Texts(Tier.Joined)}, source={tiers.Texts(Tier.Source)}");
 
     // Whether the header has the second of its two values; the first one when it is absent.
     private static bool Choice(IHeaderDictionary headers, string name, string first, string second)

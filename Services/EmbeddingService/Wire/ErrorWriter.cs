@@ -19,6 +19,11 @@ internal static class ErrorWriter
             context.Response.Headers["x-should-retry"] = "false";
         }
 
+        if (error.BudgetReset is { } reset)
+        {
+            context.Response.Headers["x-rag-budget-reset"] = reset.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+        }
+
         return WriteAsync(context, error.Status, error.Message, error.Type, error.Param, error.Code);
     }
 

@@ -21,6 +21,9 @@ internal sealed class GatewayException(
     /// <summary>When the same request may succeed; null when nothing is known.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>When the budget that refused begins anew; null for other reasons.</summary>
+    public DateTimeOffset? BudgetReset { get; init; }
+
     /// <summary>Whether SDKs shall not retry by themselves: a budget that resets at midnight is no reason to wait.</summary>
     public bool NoRetry { get; init; }
 

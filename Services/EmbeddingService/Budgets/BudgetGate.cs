@@ -1,0 +1,257 @@
+using System.Collections.Frozen;
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Options;
+using RagPlatform.EmbeddingService.Caching;
+using RagPlatform.EmbeddingService.Gateway;
+using RagPlatform.EmbeddingService.Registry;
+using RagPlatform.Storage;
+
+namespace RagPlatform.EmbeddingService.Budgets;
+
+/// <summary>
+/// Lets a call to a provider through only when its workspace and key can pay for it: reserved before, settled after, by PostgreSQL, so that any number of
+/// replicas together never spend more. Who has no budget costs nothing here. While PostgreSQL is away, workspaces with a hard budget are refused what
+/// costs money (cached texts are answered), the others are not.
+/// </summary>
+internal sealed partial class BudgetGate : BackgroundService
+{
+    private static readonly TimeSpan s_refreshInterval = TimeSpan.FromSeconds(2);
+
+    private readonly EmbeddingBudgetStore? _store;
+    private readonly BudgetOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<BudgetGate> _logger;
+    private readonly Counter<long> _refused;
+    private readonly Counter<long> _alerts;
+
+    // A thousand callers that want to reserve at once must not take the pool's connections from everybody else.
+    private readonly SemaphoreSlim _connections = new(6);
+    private volatile FrozenDictionary<string, Kind> _budgets = FrozenDictionary<string, Kind>.Empty;
+
+    public BudgetGate(IOptions<BudgetOptions> options, TimeProvider time, IMeterFactory meters, ILogger<BudgetGate> logger, EmbeddingBudgetStore? store = null)
+    {
+        _store = store;
+        _options = options.Value;
+        _time = time;
+        _logger = logger;
+        var meter = meters.Create(TierStatistics.MeterName);
+        _refused = meter.CreateCounter<long>("rag.embedding.budget.refused", "{call}", "Calls that a hard budget refused.");
+        _alerts = meter.CreateCounter<long>("rag.embedding.budget.alerts", "{alert}", "Thresholds of budgets that were crossed, by percent.");
+    }
+
+    private enum Kind
+    {
+        Soft,
+        Hard,
+    }
+
+    /// <summary>Reserves what a call may cost at most.</summary>
+    /// <param name="call">The call.</param>
+    /// <param name="tokens">Its tokens, estimated.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>To be disposed after the call: then what was spent is settled.</returns>
+    /// <exception cref="BudgetException">A hard budget leaves no room.</exception>
+    public async ValueTask<Reservation> ReserveAsync(EmbeddingCall call, long tokens, CancellationToken cancellationToken)
+    {
+        var model = call.Target.Model.Definition;
+        if (_store is null || !_budgets.TryGetValue(call.Workspace, out var kind))
+        {
+            return new Reservation(null, model, call.Workspace, call.KeyId, Guid.Empty);
+        }
+
+        var id = Guid.CreateVersion7(_time.GetUtcNow());
+        if (kind == Kind.Hard)
+        {
+            await ReserveAsync(call, id, model.Cost(tokens), tokens, cancellationToken);
+        }
+
+        return new Reservation(this, model, call.Workspace, call.KeyId, id);
+    }
+
+    /// <summary>Reads which workspaces have budgets. Called by itself every two seconds, and after a change.</summary>
+    public async Task RefreshAsync(CancellationToken cancellationToken)
+    {
+        if (_store is not null)
+        {
+            var rows = await _store.ListAsync(null, cancellationToken);
+            _budgets = rows.GroupBy(row => row.Workspace)
+                .ToFrozenDictionary(rows => rows.Key, rows => rows.Any(row => row.Hard) ? Kind.Hard : Kind.Soft, StringComparer.Ordinal);
+        }
+    }
+
+    /// <summary>When a period of that kind ends.</summary>
+    internal static DateTimeOffset ResetOf(string period, DateTimeOffset now)
+    {
+        var day = new DateTimeOffset(now.UtcDateTime.Date, TimeSpan.Zero);
+        return period == "month" ? day.AddDays(1 - day.Day).AddMonths(1) : day.AddDays(1);
+    }
+
+    /// <inheritdoc />
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(s_refreshInterval, _time);
+        do
+        {
+            try
+            {
+                await RefreshAsync(stoppingToken);
+                if (_budgets.Count > 0 && await _store!.ReturnExpiredAsync(stoppingToken) is > 0 and var returned)
+                {
+                    LogReturned(returned);
+                }
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                LogUnreadable(e.GetType().Name);
+            }
+        }
+        while (_store is not null && await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    private async Task ReserveAsync(EmbeddingCall call, Guid id, decimal micro, long tokens, CancellationToken cancellationToken)
+    {
+        var start = _time.GetTimestamp();
+        var delay = TimeSpan.FromMilliseconds(10);
+        while (true)
+        {
+            var reserved = await AskAsync(
+                store => store.ReserveAsync(call.Workspace, call.KeyId, id, micro, tokens, _options.Lease, cancellationToken), cancellationToken);
+            if (reserved is null or { RefusedBy: null })
+            {
+                await ThrottleAsync(call, reserved?.Used ?? 0, cancellationToken);
+                return;
+            }
+
+            if (reserved.SpentOut || _time.GetElapsedTime(start) >= _options.MaxWait)
+            {
+                _refused.Add(1);
+                var now = _time.GetUtcNow();
+                var reset = ResetOf(reserved.RefusedPeriod!, now);
+                throw new BudgetException(reserved.RefusedPeriod!, reset, reset - now);
+            }
+
+            await Task.Delay(delay, _time, cancellationToken);
+            delay = delay < TimeSpan.FromMilliseconds(100) ? delay * 1.5 : delay;
+        }
+    }
+
+    private async Task ThrottleAsync(EmbeddingCall call, double used, CancellationToken cancellationToken)
+    {
+        if (!call.Interactive && used > _options.ThrottleFrom && _options.ThrottleFrom < 1)
+        {
+            await Task.Delay(_options.MaxThrottle * Math.Min(1, (used - _options.ThrottleFrom) / (1 - _options.ThrottleFrom)), _time, cancellationToken);
+        }
+    }
+
+    private async Task<T> AskAsync<T>(Func<EmbeddingBudgetStore, Task<T>> ask, CancellationToken cancellationToken)
+    {
+        await _connections.WaitAsync(cancellationToken);
+        try
+        {
+            return await ask(_store!).WaitAsync(TimeSpan.FromSeconds(5), _time, cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            LogUnreadable(e.GetType().Name);
+            throw new BudgetException("period", null, TimeSpan.Zero);
+        }
+        finally
+        {
+            _connections.Release();
+        }
+    }
+
+    private async Task SettleAsync(Reservation reservation, decimal micro, long tokens)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                foreach (var alert in await AskAsync(
+                    store => store.SettleAsync(reservation.Workspace, reservation.KeyId, reservation.Id, micro, tokens, CancellationToken.None), CancellationToken.None))
+                {
+                    _alerts.Add(1, new KeyValuePair<string, object?>("percent", alert.Percent));
+                    LogAlert(alert.Hard ? "hard" : "soft", alert.Period, reservation.Workspace, alert.Percent);
+                }
+
+                return;
+            }
+            catch (BudgetException)
+            {
+                if (attempt == 5)
+                {
+                    LogUnsettled(reservation.Workspace, tokens);
+                    return;
+                }
+            }
+
+            await Task.Delay(TimeSpan.FromSeconds(attempt), _time);
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "Budgets cannot be read or written ({Failure})")]
+    private partial void LogUnreadable(string failure);
+
+    [LoggerMessage(2, LogLevel.Warning, "The {Kind} budget per {Period} of workspace {Workspace} has reached {Percent} %")]
+    private partial void LogAlert(string kind, string period, string workspace, int percent);
+
+    [LoggerMessage(3, LogLevel.Error, "{Tokens} tokens of workspace {Workspace} were spent, but could not be booked")]
+    private partial void LogUnsettled(string workspace, long tokens);
+
+    [LoggerMessage(4, LogLevel.Warning, "{Reservations} reservations of dead processes were given back")]
+    private partial void LogReturned(long reservations);
+
+    /// <summary>What a call may spend.</summary>
+    internal sealed class Reservation : IAsyncDisposable
+    {
+        private readonly BudgetGate? _gate;
+        private readonly ModelDefinition _model;
+        private readonly ITimer? _renewal;
+        private long _spent;
+
+        internal Reservation(BudgetGate? gate, ModelDefinition model, string workspace, string keyId, Guid id)
+        {
+            _gate = gate;
+            _model = model;
+            Workspace = workspace;
+            KeyId = keyId;
+            Id = id;
+            if (gate is not null)
+            {
+                var interval = gate._options.Lease / 3;
+                _renewal = gate._time.CreateTimer(_ => _ = RenewAsync(gate), null, interval, interval);
+            }
+        }
+
+        public string Workspace { get; }
+
+        public string KeyId { get; }
+
+        public Guid Id { get; }
+
+        /// <summary>Tokens that the provider counted.</summary>
+        public void Spend(int tokens) => Interlocked.Add(ref _spent, tokens);
+
+        public async ValueTask DisposeAsync()
+        {
+            if (_gate is not null)
+            {
+                await _renewal!.DisposeAsync();
+                var spent = Interlocked.Read(ref _spent);
+                await _gate.SettleAsync(this, spent * _model.PricePerMillionTokens, spent);
+            }
+        }
+
+        private async Task RenewAsync(BudgetGate gate)
+        {
+            try
+            {
+                await gate._store!.RenewAsync(Id, gate._options.Lease, CancellationToken.None);
+            }
+            catch (Exception e)
+            {
+                gate.LogUnreadable(e.GetType().Name);
+            }
+        }
+    }
+}

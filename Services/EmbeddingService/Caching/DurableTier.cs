@@ -1,0 +1,257 @@
+using System.Threading.Channels;
+using Microsoft.Extensions.Options;
+using RagPlatform.EmbeddingService.Limits;
+using RagPlatform.Storage;
+
+namespace RagPlatform.EmbeddingService.Caching;
+
+/// <summary>
+/// L3: vectors in PostgreSQL. Reads are bounded by a short timeout, writes happen behind the caller's back, in batches. When the database does not answer, a
+/// breaker keeps callers from waiting for it, and what could not be written is forgotten: it is a cache.
+/// </summary>
+internal sealed partial class DurableTier : BackgroundService
+{
+    // 64 MiB of the longest vectors there are.
+    private const int MaxQueued = 4_096;
+    private const int MaxWrite = 256;
+    private static readonly TimeSpan s_pruneInterval = TimeSpan.FromHours(1);
+
+    private readonly EmbeddingCacheStore? _store;
+    private readonly EmbeddingCacheOptions _options;
+    private readonly TierStatistics _statistics;
+    private readonly TimeProvider _time;
+    private readonly ILogger<DurableTier> _logger;
+    private readonly Breaker _breaker;
+    private readonly Channel<KeyValuePair<VectorKey, CachedVector>> _queue =
+        Channel.CreateBounded<KeyValuePair<VectorKey, CachedVector>>(new BoundedChannelOptions(MaxQueued) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
+
+    private long _pending;
+
+    public DurableTier(
+        IOptions<EmbeddingCacheOptions> options, TierStatistics statistics, TimeProvider time, ILogger<DurableTier> logger, EmbeddingCacheStore? store = null)
+    {
+        _store = options.Value is { Enabled: true, Durable: true } ? store : null;
+        _options = options.Value;
+        _statistics = statistics;
+        _time = time;
+        _logger = logger;
+        _breaker = new Breaker(failures: 3, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10), time);
+    }
+
+    /// <summary>Whether there is such a tier.</summary>
+    public bool IsConfigured => _store is not null;
+
+    /// <summary>Vectors that are not written yet.</summary>
+    public long Pending => Interlocked.Read(ref _pending);
+
+    /// <summary>Reads vectors of one space in one query.</summary>
+    /// <param name="keys">Their keys, all of one space.</param>
+    /// <param name="dimensions">Dimensions of the space.</param>
+    /// <param name="cancellationToken">Cancels.</param>
+    /// <returns>One entry for each key: null where there is no sound value, or no answer in time.</returns>
+    public async ValueTask<CachedVector?[]> GetAsync(IReadOnlyList<VectorKey> keys, int dimensions, CancellationToken cancellationToken)
+    {
+        var vectors = new CachedVector?[keys.Count];
+        if (_store is null || keys.Count == 0 || !_breaker.TryEnter())
+        {
+            return vectors;
+        }
+
+        var places = new Dictionary<VectorKey, int>(keys.Count);
+        var hashes = new byte[keys.Count][];
+        for (var i = 0; i < hashes.Length; i++)
+        {
+            places[keys[i]] = i;
+            hashes[i] = keys[i].HashBytes();
+        }
+
+        var rows = await AskAsync(token => _store.FindAsync(keys[0].Space, hashes, token), Timeout(keys.Count), cancellationToken);
+        if (rows is null)
+        {
+            return vectors;
+        }
+
+        List<byte[]>? corrupt = null;
+        var hits = 0;
+        foreach (var row in rows)
+        {
+            var key = new VectorKey(row.TextHash, keys[0].Space);
+            var vector = VectorCodec.TryDecode(key, row.Value, dimensions);
+            if (vector is not null)
+            {
+                vectors[places[key]] = vector;
+                hits++;
+            }
+            else
+            {
+                _statistics.CorruptValue(Tier.L3);
+                (corrupt ??= []).Add(row.TextHash);
+            }
+        }
+
+        _statistics.Hit(Tier.L3, hits);
+        _statistics.Miss(Tier.L3, keys.Count - hits);
+        if (corrupt is not null)
+        {
+            await AskAsync(token => _store.DeleteAsync(keys[0].Space, [.. corrupt], token), Timeout(corrupt.Count), cancellationToken);
+        }
+
+        return vectors;
+    }
+
+    /// <summary>Has vectors written, soon.</summary>
+    public void Add(IEnumerable<KeyValuePair<VectorKey, CachedVector>> vectors)
+    {
+        if (_store is null)
+        {
+            return;
+        }
+
+        foreach (var vector in vectors)
+        {
+            // With DropWrite, TryWrite says true in any case: the queue's length is what counts.
+            if (_queue.Reader.Count >= MaxQueued)
+            {
+                _statistics.Error(Tier.L3);
+            }
+            else if (_queue.Writer.TryWrite(vector))
+            {
+                Interlocked.Increment(ref _pending);
+            }
+        }
+    }
+
+    /// <summary>Waits until everything that was added before is written or given up.</summary>
+    public async Task FlushAsync(CancellationToken cancellationToken)
+    {
+        while (Pending > 0)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), _time, cancellationToken);
+        }
+    }
+
+    /// <inheritdoc />
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        _queue.Writer.TryComplete();
+        try
+        {
+            // What is queued is written before the process ends, if the database answers.
+            await (ExecuteTask ?? Task.CompletedTask).WaitAsync(TimeSpan.FromSeconds(3), _time, cancellationToken);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            LogUnwritten(Pending);
+        }
+
+        await base.StopAsync(cancellationToken);
+    }
+
+    /// <inheritdoc />
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (_store is null)
+        {
+            return;
+        }
+
+        using var prune = _time.CreateTimer(_ => _ = PruneAsync(stoppingToken), null, s_pruneInterval, s_pruneInterval);
+        var rows = new List<KeyValuePair<VectorKey, CachedVector>>(MaxWrite);
+        while (await _queue.Reader.WaitToReadAsync(stoppingToken))
+        {
+            rows.Clear();
+            while (rows.Count < MaxWrite && _queue.Reader.TryRead(out var row))
+            {
+                rows.Add(row);
+            }
+
+            try
+            {
+                await WriteAsync(rows, stoppingToken);
+            }
+            finally
+            {
+                Interlocked.Add(ref _pending, -rows.Count);
+            }
+        }
+    }
+
+    private async Task WriteAsync(List<KeyValuePair<VectorKey, CachedVector>> rows, CancellationToken stoppingToken)
+    {
+        foreach (var space in rows.GroupBy(row => row.Key.Space))
+        {
+            if (!_breaker.TryEnter())
+            {
+                _statistics.Error(Tier.L3);
+                continue;
+            }
+
+            var values = space.DistinctBy(row => row.Key).Select(row => new EmbeddingCacheRow(row.Key.HashBytes(), VectorCodec.Encode(row.Key, row.Value))).ToList();
+            await AskAsync(
+                async token =>
+                {
+                    await _store!.AddAsync(space.Key, values, token);
+                    return true;
+                },
+                TimeSpan.FromSeconds(5),
+                stoppingToken);
+        }
+    }
+
+    private async Task PruneAsync(CancellationToken stoppingToken)
+    {
+        const int Step = 1_000;
+        var before = _time.GetUtcNow() - _options.DurableTtl;
+        while (!stoppingToken.IsCancellationRequested && _breaker.TryEnter()
+            && await AskAsync(token => _store!.DeleteOlderAsync(before, "", Step, token), TimeSpan.FromSeconds(10), stoppingToken) == Step)
+        {
+        }
+    }
+
+    /// <summary>Asks the database for at most <paramref name="timeout"/>; the default of <typeparamref name="T"/> when it does not answer.</summary>
+    private async ValueTask<T?> AskAsync<T>(Func<CancellationToken, Task<T>> ask, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        // A paused server does not even answer a cancellation: the caller leaves at once, the command is cancelled behind its back.
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<T>? task = null;
+        try
+        {
+            task = Task.Run(() => ask(cancel.Token), cancel.Token);
+            var result = await task.WaitAsync(timeout, _time, cancellationToken);
+            if (_breaker.Succeeded())
+            {
+                LogBack();
+            }
+
+            return result;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            _breaker.Abandoned();
+            throw;
+        }
+        catch (Exception e)
+        {
+            await cancel.CancelAsync();
+            _ = task?.ContinueWith(static late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            _statistics.Error(Tier.L3);
+            if (_breaker.Failed())
+            {
+                LogAway(e.GetType().Name);
+            }
+
+            return default;
+        }
+    }
+
+    private TimeSpan Timeout(int keys) => _options.DurableTimeout + TimeSpan.FromMicroseconds(100 * keys);
+
+    [LoggerMessage(1, LogLevel.Information, "The durable cache answers again")]
+    private partial void LogBack();
+
+    [LoggerMessage(2, LogLevel.Warning, "The durable cache does not answer ({Failure}): until it is back its vectors are computed or bought again")]
+    private partial void LogAway(string failure);
+
+    [LoggerMessage(3, LogLevel.Warning, "{Vectors} vectors were not written to the durable cache before the end")]
+    private partial void LogUnwritten(long vectors);
+}

@@ -1,0 +1,268 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Options;
+using RagPlatform.EmbeddingService.Budgets;
+using RagPlatform.EmbeddingService.Caching;
+using RagPlatform.EmbeddingService.Limits;
+using RagPlatform.EmbeddingService.Providers;
+using RagPlatform.EmbeddingService.Registry;
+using RagPlatform.EmbeddingService.Wire;
+
+namespace RagPlatform.EmbeddingService.Gateway;
+
+/// <summary>
+/// Gets vectors that are not in memory: from Valkey, from PostgreSQL, from the provider; each text once, in this process and among replicas.
+/// A fetch goes on when the one who started it leaves, because others may have joined, and because it may be paid already.
+/// </summary>
+internal sealed partial class VectorFetcher(
+    MemoryTier memory,
+    ValkeyTier valkey,
+    ValkeyLeases leases,
+    DurableTier durable,
+    ProviderCaller provider,
+    BudgetGate budgets,
+    GatewayFeatures features,
+    TierStatistics statistics,
+    IOptions<EmbeddingCacheOptions> options,
+    TimeProvider time,
+    ILogger<VectorFetcher> logger)
+{
+    private static readonly TimeSpan s_firstPoll = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan s_lastPoll = TimeSpan.FromMilliseconds(40);
+    private static readonly TimeSpan s_leasePoll = TimeSpan.FromMilliseconds(100);
+
+    private readonly ConcurrentDictionary<VectorKey, Flight> _flights = new();
+
+    /// <summary>Texts that are on their way.</summary>
+    public int InFlight => _flights.Count;
+
+    /// <summary>Joins a text's flight, or starts one.</summary>
+    /// <param name="key">The text's key.</param>
+    /// <param name="text">The text with prompt.</param>
+    /// <returns>The flight, and whether the caller has to <see cref="Depart"/> with it.</returns>
+    public (Flight Flight, bool Own) Join(in VectorKey key, string text)
+    {
+        if (_flights.TryGetValue(key, out var flying))
+        {
+            return (flying, false);
+        }
+
+        var own = new Flight(key, text);
+        flying = _flights.GetOrAdd(key, own);
+        if (flying != own)
+        {
+            return (flying, false);
+        }
+
+        // It may have landed between the caller's look into memory and now.
+        if (features.Cache && memory.TryGet(key, out var vector))
+        {
+            Land(own, new Landing(vector, Tier.L1, null, false));
+            return (own, false);
+        }
+
+        return (own, true);
+    }
+
+    /// <summary>Gets the vectors of own flights. The task never fails: what goes wrong is the flights' landing.</summary>
+    public async Task Depart(List<Flight> flights, EmbeddingCall call)
+    {
+        try
+        {
+            if (features.Cache && !call.Bypass)
+            {
+                await FromCachesAsync(flights, call);
+            }
+            else
+            {
+                await FromProviderAsync(flights, call, store: false);
+            }
+        }
+        catch (Exception e)
+        {
+            if (e is not GatewayException)
+            {
+                LogFailed(call.Target.Model.Definition.Name, e);
+            }
+
+            foreach (var flight in flights)
+            {
+                Land(flight, new Landing(null, Tier.Source, e, OwnersOnly: e is BudgetException));
+            }
+        }
+    }
+
+    private async Task FromCachesAsync(List<Flight> flights, EmbeddingCall call)
+    {
+        var dimensions = call.Target.Space.Dimensions;
+        var missing = LandFound(flights, await valkey.GetAsync(Keys(flights), dimensions, CancellationToken.None), Tier.L2, null);
+        var local = call.Target.Model.Definition.Local;
+        if (missing.Count > 0 && !local && features.Durable)
+        {
+            var found = new List<KeyValuePair<VectorKey, CachedVector>>();
+            missing = LandFound(missing, await durable.GetAsync(Keys(missing), dimensions, CancellationToken.None), Tier.L3, found);
+            await valkey.SetAsync(found);
+        }
+
+        if (missing.Count > 0)
+        {
+            await (local || !valkey.IsAvailable ? FromProviderAsync(missing, call, store: true) : WithLeasesAsync(missing, call));
+        }
+    }
+
+    // Who holds the lease calls the provider; the others wait for its result to appear in Valkey, or for the lease to become free.
+    private async Task WithLeasesAsync(List<Flight> flights, EmbeddingCall call)
+    {
+        var (held, others) = Split(flights, await leases.TakeAsync(Keys(flights), CancellationToken.None));
+        var own = held.Count > 0 ? FromProviderWithLeaseAsync(held, call) : Task.CompletedTask;
+        if (others.Count > 0)
+        {
+            await WaitForOthersAsync(others, call);
+        }
+
+        await own;
+    }
+
+    private async Task WaitForOthersAsync(List<Flight> flights, EmbeddingCall call)
+    {
+        var delay = s_firstPoll;
+        var askedAt = time.GetTimestamp();
+        var takeovers = new List<Task>();
+        while (flights.Count > 0)
+        {
+            await Task.Delay(delay, time);
+            delay = delay * 1.5 < s_lastPoll ? delay * 1.5 : s_lastPoll;
+            flights = LandFound(flights, await valkey.GetAsync(Keys(flights), call.Target.Space.Dimensions, CancellationToken.None), Tier.L2, null);
+            if (flights.Count > 0 && (time.GetElapsedTime(askedAt) >= s_leasePoll || !valkey.IsAvailable))
+            {
+                askedAt = time.GetTimestamp();
+                (var taken, flights) = Split(flights, await leases.TakeAsync(Keys(flights), CancellationToken.None));
+                if (taken.Count > 0)
+                {
+                    takeovers.Add(FromProviderWithLeaseAsync(taken, call));
+                }
+            }
+        }
+
+        await Task.WhenAll(takeovers);
+    }
+
+    private async Task FromProviderWithLeaseAsync(List<Flight> flights, EmbeddingCall call)
+    {
+        var keys = Keys(flights);
+        var interval = options.Value.LeaseDuration / 3;
+        await using var renewal = time.CreateTimer(_ => _ = leases.RenewAsync(keys).AsTask(), null, interval, interval);
+        try
+        {
+            // The holder before us may have finished between our look into Valkey and our lease.
+            var missing = LandFound(flights, await valkey.GetAsync(keys, call.Target.Space.Dimensions, CancellationToken.None), Tier.L2, null);
+            if (missing.Count > 0)
+            {
+                await FromProviderAsync(missing, call, store: true);
+            }
+        }
+        catch (Exception e) when (e is GatewayException or BudgetException)
+        {
+            foreach (var flight in flights)
+            {
+                Land(flight, new Landing(null, Tier.Source, e, OwnersOnly: e is BudgetException));
+            }
+        }
+        finally
+        {
+            await leases.ReleaseAsync(keys);
+        }
+    }
+
+    private async Task FromProviderAsync(IReadOnlyList<Flight> flights, EmbeddingCall call, bool store)
+    {
+        var texts = flights.Select(flight => flight.Text).ToArray();
+        var model = call.Target.Model.Definition;
+        await using var reservation = await budgets.ReserveAsync(call, texts.Sum(text => (long)TokenEstimate.Of(text)), CancellationToken.None);
+        await provider.CallAsync(call.Target, texts, call.Interactive, OnBatchAsync, CancellationToken.None);
+
+        async ValueTask OnBatchAsync(int start, ProviderItem[] items)
+        {
+            var stored = new List<KeyValuePair<VectorKey, CachedVector>>(store ? items.Length : 0);
+            for (var i = 0; i < items.Length; i++)
+            {
+                var flight = flights[start + i];
+                if (items[i].Vector is not { } values)
+                {
+                    Land(flight, new Landing(null, Tier.Source, items[i].Error, false));
+                    continue;
+                }
+
+                reservation.Spend(items[i].Tokens);
+                statistics.Hit(Tier.Source);
+                var vector = new CachedVector(values, items[i].Tokens);
+                if (store)
+                {
+                    memory.Add(flight.Key, vector);
+                    stored.Add(new(flight.Key, vector));
+                }
+
+                Land(flight, new Landing(vector, Tier.Source, null, false));
+            }
+
+            // The callers have their vectors; other replicas need them in Valkey before the lease is given back.
+            await valkey.SetAsync(stored);
+            if (!model.Local && features.Durable)
+            {
+                durable.Add(stored);
+            }
+        }
+    }
+
+    private List<Flight> LandFound(List<Flight> flights, CachedVector?[] found, Tier tier, List<KeyValuePair<VectorKey, CachedVector>>? copies)
+    {
+        var missing = new List<Flight>();
+        for (var i = 0; i < flights.Count; i++)
+        {
+            if (found[i] is not { } vector)
+            {
+                missing.Add(flights[i]);
+                continue;
+            }
+
+            memory.Add(flights[i].Key, vector);
+            copies?.Add(new(flights[i].Key, vector));
+            Land(flights[i], new Landing(vector, tier, null, false));
+        }
+
+        return missing;
+    }
+
+    // Memory first, then the end of the flight: whoever finds no flight afterwards finds the vector.
+    private void Land(Flight flight, Landing landing)
+    {
+        if (flight.TryLand(landing))
+        {
+            _flights.TryRemove(new KeyValuePair<VectorKey, Flight>(flight.Key, flight));
+        }
+    }
+
+    private static (List<Flight> Taken, List<Flight> Others) Split(List<Flight> flights, bool[] taken)
+    {
+        var (held, others) = (new List<Flight>(), new List<Flight>());
+        for (var i = 0; i < flights.Count; i++)
+        {
+            (taken[i] ? held : others).Add(flights[i]);
+        }
+
+        return (held, others);
+    }
+
+    private static VectorKey[] Keys(List<Flight> flights)
+    {
+        var keys = new VectorKey[flights.Count];
+        for (var i = 0; i < keys.Length; i++)
+        {
+            keys[i] = flights[i].Key;
+        }
+
+        return keys;
+    }
+
+    [LoggerMessage(1, LogLevel.Error, "Vectors of model {Model} could not be fetched")]
+    private partial void LogFailed(string model, Exception exception);
+}

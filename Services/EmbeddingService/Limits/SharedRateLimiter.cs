@@ -1,0 +1,103 @@
+using RagPlatform.ServiceDefaults.Connections;
+using StackExchange.Redis;
+
+namespace RagPlatform.EmbeddingService.Limits;
+
+/// <summary>
+/// The limits of one endpoint, kept by all replicas together in Valkey. While Valkey does not answer, each replica keeps them for itself, with what it
+/// took before in mind.
+/// </summary>
+/// <param name="name">The endpoint's name.</param>
+/// <param name="requestsPerMinute">0: no limit.</param>
+/// <param name="tokensPerMinute">0: no limit.</param>
+/// <param name="keyPrefix">What keys in Valkey begin with.</param>
+/// <param name="connection">Valkey.</param>
+/// <param name="time">The clock.</param>
+internal sealed class SharedRateLimiter(
+    string name, int requestsPerMinute, int tokensPerMinute, string keyPrefix, CacheConnection connection, TimeProvider time)
+{
+    private readonly RateWindow _own = new(requestsPerMinute, tokensPerMinute, time);
+    private readonly RedisKey[] _keys = [$"{keyPrefix}:v3:rate:{name}", $"{keyPrefix}:v3:blocked:{name}"];
+    private long _blockedUntil;
+
+    /// <summary>Takes one request of a number of tokens.</summary>
+    /// <returns>Zero when it was taken; otherwise how long to wait before asking again.</returns>
+    public async ValueTask<TimeSpan> TryTakeAsync(long tokens, CancellationToken cancellationToken)
+    {
+        var blocked = time.GetElapsedTime(time.GetTimestamp(), Interlocked.Read(ref _blockedUntil));
+        if (blocked > TimeSpan.Zero)
+        {
+            return blocked;
+        }
+
+        if (requestsPerMinute == 0 && tokensPerMinute == 0)
+        {
+            return TimeSpan.Zero;
+        }
+
+        var (answered, wait) = connection.IsConfigured
+            ? await connection.TryGetAsync(
+                async database => (long)await database.ScriptEvaluateAsync(
+                    script: TakeScript, keys: _keys, values: [requestsPerMinute, tokensPerMinute, tokensPerMinute > 0 ? Math.Min(tokens, tokensPerMinute) : tokens]),
+                cancellationToken)
+            : default;
+        if (!answered)
+        {
+            return _own.TryTake(tokens);
+        }
+
+        if (wait == 0)
+        {
+            _own.TryTake(tokens, force: true);
+        }
+
+        return TimeSpan.FromMilliseconds(wait);
+    }
+
+    /// <summary>The endpoint said that it takes nothing for a time: all replicas keep to it.</summary>
+    public async ValueTask BlockAsync(TimeSpan duration)
+    {
+        if (duration <= TimeSpan.Zero)
+        {
+            return;
+        }
+
+        Interlocked.Exchange(ref _blockedUntil, time.GetTimestamp() + (long)(duration.TotalSeconds * time.TimestampFrequency));
+        await connection.TryAsync(database => database.StringSetAsync(key: _keys[1], value: 1, expiry: duration));
+    }
+
+    // One hash per endpoint, with a field for the requests and one for the tokens of each of the last 61 seconds, by the server's clock.
+    private const string TakeScript = """
+        local blocked = redis.call('PTTL', KEYS[2])
+        if blocked > 0 then return blocked end
+        if redis.replicate_commands then redis.replicate_commands() end
+        local clock = redis.call('TIME')
+        local now, millis = tonumber(clock[1]), math.floor(tonumber(clock[2]) / 1000)
+        local rpm, tpm, tokens = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+        local all = redis.call('HGETALL', KEYS[1])
+        local seconds, requests, spent, total, used = {}, {}, {}, 0, 0
+        for i = 1, #all, 2 do
+            local kind, second, value = string.sub(all[i], 1, 1), tonumber(string.sub(all[i], 2)), tonumber(all[i + 1])
+            if second <= now - 61 then
+                redis.call('HDEL', KEYS[1], all[i])
+            else
+                if requests[second] == nil then requests[second] = 0 spent[second] = 0 table.insert(seconds, second) end
+                if kind == 'r' then requests[second] = value total = total + value else spent[second] = value used = used + value end
+            end
+        end
+        local function fits() return (rpm == 0 or total < rpm) and (tpm == 0 or used + tokens <= tpm) end
+        if fits() then
+            redis.call('HINCRBY', KEYS[1], 'r' .. now, 1)
+            redis.call('HINCRBY', KEYS[1], 't' .. now, tokens)
+            redis.call('EXPIRE', KEYS[1], 62)
+            return 0
+        end
+        table.sort(seconds)
+        for i, second in ipairs(seconds) do
+            total = total - requests[second]
+            used = used - spent[second]
+            if fits() then return math.max(1, (second + 61 - now) * 1000 - millis) end
+        end
+        return 1000
+        """;
+}

@@ -43,11 +43,14 @@ CREATE TABLE lexical_counts (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 CREATE INDEX lexical_counts_workspace ON lexical_counts (workspace_id) INCLUDE (documents, chunks, length, dead);
 
--- The terms of a text, for passages and queries alike. The parser of PostgreSQL takes what is joined by punctuation for one word, a host
--- name or a path, drops what looks like a tag, and makes three words of a hyphenated one; blanks leave plain words.
+-- The terms of a text, for passages and queries alike. The parser of PostgreSQL takes what is joined by these characters for one word, a
+-- host name, an address or a path, drops what looks like a tag, and makes three words of a hyphenated one; blanks leave plain words.
+-- replace() a dozen times takes a tenth of the time of translate() once.
 CREATE FUNCTION lexical_terms(language regconfig, content text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT to_tsvector(language, translate(content, E'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~–—‐‑‘’“”„…«»·•', repeat(' ', 46)))
+    SELECT to_tsvector(language,
+        replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(content,
+            '-', ' '), '/', ' '), '.', ' '), '_', ' '), '<', ' '), '>', ' '), '&', ' '), '@', ' '), ':', ' '), '~', ' '), '+', ' '))
 $$;
 
 CREATE FUNCTION chunks_lexical() RETURNS trigger LANGUAGE plpgsql AS $$

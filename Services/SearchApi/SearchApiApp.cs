@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Documents;
+using RagPlatform.SearchApi.Limits;
 using RagPlatform.SearchApi.Problems;
 using RagPlatform.SearchApi.Reference;
 using RagPlatform.SearchApi.Search;
@@ -32,14 +33,18 @@ public static class SearchApiApp
         builder.Services.AddStorage();
         builder.Services.AddValidation();
         builder.Services.ConfigureHttpJsonOptions(json => ConfigureJson(json.SerializerOptions));
+        builder.AddLimits();
         builder.AddWorkspaces();
         builder.AddDocuments();
         builder.AddSearch();
         builder.AddReference();
 
         var app = builder.Build();
+        app.UseResponseCompression();
         app.UseApiProblems();
+        app.UseRequestTimeouts();
         app.UseAuthentication();
+        app.UseRateLimiter();
         app.UseAuthorization();
         app.UseMiddleware<WorkspaceResolution>();
         app.MapDefaultEndpoints();

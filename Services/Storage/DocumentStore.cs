@@ -1,4 +1,5 @@
 using Npgsql;
+using NpgsqlTypes;
 
 namespace RagPlatform.Storage;
 
@@ -48,6 +49,9 @@ public sealed record DocumentSummaryRow(
 /// <summary>Documents. Triggers raise the tasks and the generation in the transaction of the write.</summary>
 public sealed class DocumentStore(NpgsqlDataSource dataSource)
 {
+    /// <summary>Stands for the revision of a document that must not exist.</summary>
+    public const long Absent = 0;
+
     // Of the document alias d. The worst of its tasks decides.
     private const string StateSql = """
         CASE
@@ -59,17 +63,21 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         """;
 
     // A row that no transaction has updated or locked has no xmax: it was inserted.
+    // $7 is the revision that must be there, 0 when none must be; a write that comes between is seen by the second condition.
     // Ordered by id, so that two batches that share documents cannot wait for each other in a circle.
     private const string PutSql = """
         INSERT INTO documents AS d (workspace_id, document_id, title, text, metadata, priority)
         SELECT $1, i.id, i.title, i.text, i.metadata::jsonb, i.priority
         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[]) AS i (id, title, text, metadata, priority)
+        WHERE coalesce($7, 0) = 0
+            OR EXISTS (SELECT FROM documents e WHERE e.workspace_id = $1 AND e.document_id = i.id AND e.revision = $7)
         ORDER BY i.id
         ON CONFLICT (workspace_id, document_id) DO UPDATE
         SET title = excluded.title, text = excluded.text, metadata = excluded.metadata, priority = excluded.priority,
             revision = nextval('document_revision'), updated_at = now()
         WHERE (d.title, d.text, d.metadata, d.priority)
             IS DISTINCT FROM (excluded.title, excluded.text, excluded.metadata, excluded.priority)
+            AND ($7 IS NULL OR d.revision = $7)
         RETURNING d.document_id, d.xmax = 0
         """;
 
@@ -98,6 +106,27 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         int workspaceId, IReadOnlyList<DocumentInput> documents, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(documents);
+        var written = await PutAsync(workspaceId, documents, null, cancellationToken);
+        return [.. documents.Select(d => written[d.Id])];
+    }
+
+    /// <summary>Writes a document if it is as demanded.</summary>
+    /// <param name="workspaceId">The workspace.</param>
+    /// <param name="document">The document.</param>
+    /// <param name="expected">The revision that it must have, <see cref="Absent"/> when there must be none of its id, or null for anything.</param>
+    /// <param name="cancellationToken">Cancels; nothing is written then.</param>
+    /// <returns>What the write did; null when the document is not as demanded, and nothing was written.</returns>
+    public async Task<DocumentWriteRow?> PutAsync(
+        int workspaceId, DocumentInput document, long? expected, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(document);
+        var written = await PutAsync(workspaceId, [document], expected, cancellationToken);
+        return written.TryGetValue(document.Id, out var row) && (row.Changed || expected is null || row.Revision == expected) ? row : null;
+    }
+
+    private async Task<Dictionary<string, DocumentWriteRow>> PutAsync(
+        int workspaceId, IReadOnlyList<DocumentInput> documents, long? expected, CancellationToken cancellationToken)
+    {
         var ids = documents.Select(d => d.Id).ToArray();
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
 
@@ -116,6 +145,7 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
                         new() { Value = documents.Select(d => d.Text).ToArray() },
                         new() { Value = documents.Select(d => d.Metadata).ToArray() },
                         new() { Value = documents.Select(d => d.Priority).ToArray() },
+                        new() { Value = expected ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint },
                     },
                 },
                 new(StatesSql) { Parameters = { new() { Value = workspaceId }, new() { Value = ids } } },
@@ -137,7 +167,7 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
                 id, reader.GetInt64(1), changed.TryGetValue(id, out var created), created, (DocumentState)reader.GetInt32(2)));
         }
 
-        return [.. ids.Select(id => written[id])];
+        return written;
     }
 
     /// <summary>A document, or null.</summary>

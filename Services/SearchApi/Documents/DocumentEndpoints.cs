@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using RagPlatform.Contracts;
+using RagPlatform.SearchApi.Limits;
 using RagPlatform.SearchApi.Problems;
 using RagPlatform.SearchApi.Reference;
 using RagPlatform.SearchApi.Workspaces;
@@ -27,6 +28,7 @@ internal static class DocumentEndpoints
             .WithName("PutDocuments")
             .WithSummary("Put up to 1,000 documents in one transaction: all or none")
             .WithDescription("A document that is as it was put stays untouched. With 'Prefer: wait=N' the answer comes once all are searchable; 202 when the time is over.")
+            .WithRequestTimeout(LimitExtensions.WaitingPolicy)
             .WithMetadata(new WaitsAttribute(), new RequestExampleAttribute(BatchExample));
         documents.MapGet("", ListAsync)
             .WithName("ListDocuments")
@@ -35,14 +37,19 @@ internal static class DocumentEndpoints
             .WithName("PutDocument")
             .WithSummary("Put a document: create or replace it")
             .WithDescription("An id may contain slashes. With 'Prefer: wait=N' the answer comes once the document is searchable; 202 when the time is over.")
-            .WithMetadata(new WaitsAttribute(), new RequestExampleAttribute(PutExample));
+            .WithRequestTimeout(LimitExtensions.WaitingPolicy)
+            .WithMetadata(new WaitsAttribute(), new RequestExampleAttribute(PutExample), new ConditionalAttribute("If-Match"))
+            .ProducesProblem(StatusCodes.Status412PreconditionFailed);
         documents.MapGet("/{**id}", GetAsync)
             .WithName("GetDocument")
-            .WithSummary("Get a document");
+            .WithSummary("Get a document")
+            .WithMetadata(new ConditionalAttribute("If-None-Match"))
+            .Produces(StatusCodes.Status304NotModified);
         documents.MapDelete("/{**id}", DeleteAsync)
             .WithName("DeleteDocument")
             .WithSummary("Delete a document")
             .WithDescription("It is out of every search at once.")
+            .WithRequestTimeout(LimitExtensions.WaitingPolicy)
             .WithMetadata(new WaitsAttribute());
         return group;
     }
@@ -61,7 +68,7 @@ internal static class DocumentEndpoints
         }
 
         var inputs = batch.Documents.Select(d => ToInput(d.Id, d.Title, d.Text, d.Metadata, d.Priority)).ToList();
-        var (writes, complete, _) = await writer.PutAsync(workspace.Id, inputs, context, cancellationToken);
+        var (writes, complete) = await writer.PutAsync(workspace.Id, inputs, context, cancellationToken);
         var result = new DocumentBatchResult(writes);
         return complete ? TypedResults.Ok(result) : TypedResults.Accepted((string?)null, result);
     }
@@ -83,7 +90,7 @@ internal static class DocumentEndpoints
             row.Id, row.Title, ParseMetadata(row.Metadata), row.Revision, row.TextLength, (IndexingState)row.State, row.UpdatedAt)));
     }
 
-    internal static async Task<Results<Ok<DocumentWrite>, Created<DocumentWrite>, Accepted<DocumentWrite>, ValidationProblem>> PutAsync(
+    internal static async Task<Results<Ok<DocumentWrite>, Created<DocumentWrite>, Accepted<DocumentWrite>, ValidationProblem, ProblemHttpResult>> PutAsync(
         CurrentWorkspace workspace,
         DocumentId id,
         DocumentPut document,
@@ -98,16 +105,25 @@ internal static class DocumentEndpoints
             return ApiProblems.Invalid(errors);
         }
 
+        if (!Preconditions.TryRead(context.Request.Headers, out var expected))
+        {
+            return Preconditions.Invalid();
+        }
+
         var input = ToInput(id.Value, document.Title, document.Text, document.Metadata, document.Priority);
-        var (writes, complete, created) = await writer.PutAsync(workspace.Id, [input], context, cancellationToken);
-        var write = writes[0];
-        context.Response.Headers.ETag = ETag(write.Revision);
+        if (await writer.PutAsync(workspace.Id, input, expected, context, cancellationToken) is not { } written)
+        {
+            return Preconditions.Failed();
+        }
+
+        var (write, complete, created) = written;
+        context.Response.Headers.ETag = Preconditions.ETag(write.Revision);
         return !complete ? TypedResults.Accepted((string?)null, write)
             : created ? TypedResults.Created((string?)null, write)
             : TypedResults.Ok(write);
     }
 
-    internal static async Task<Results<Ok<Document>, ValidationProblem, ProblemHttpResult>> GetAsync(
+    internal static async Task<Results<Ok<Document>, StatusCodeHttpResult, ValidationProblem, ProblemHttpResult>> GetAsync(
         CurrentWorkspace workspace, DocumentId id, DocumentStore documents, HttpContext context, CancellationToken cancellationToken)
     {
         if (DocumentRules.CheckId(id.Value) is { } wrong)
@@ -120,7 +136,12 @@ internal static class DocumentEndpoints
             return ApiProblems.NotFound("document", id.Value);
         }
 
-        context.Response.Headers.ETag = ETag(row.Revision);
+        context.Response.Headers.ETag = Preconditions.ETag(row.Revision);
+        if (Preconditions.HasCurrent(context.Request.Headers, row.Revision))
+        {
+            return TypedResults.StatusCode(StatusCodes.Status304NotModified);
+        }
+
         return TypedResults.Ok(new Document(
             row.Id,
             row.Title,
@@ -193,8 +214,6 @@ internal static class DocumentEndpoints
 
     private static DocumentInput ToInput(string id, string title, string text, JsonElement? metadata, DocumentPriority priority) =>
         new(id, title, text, DocumentRules.ToJson(metadata), (short)priority);
-
-    private static string ETag(long revision) => string.Create(CultureInfo.InvariantCulture, $"\"{revision}\"");
 
     private static JsonElement ParseMetadata(string json) => JsonElement.Parse(json);
 }

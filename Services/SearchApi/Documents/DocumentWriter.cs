@@ -12,25 +12,31 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
     /// <param name="inputs">Documents with different ids, checked.</param>
     /// <param name="context">The request, whose <c>Prefer</c> is followed.</param>
     /// <param name="cancellationToken">Before the write is committed nothing is written; afterwards only waiting ends.</param>
-    /// <returns>What was done, in the order of the inputs; whether nothing that was to be waited for is still under way; whether the first one is new.</returns>
-    public async Task<(IReadOnlyList<DocumentWrite> Writes, bool Complete, bool Created)> PutAsync(
-        int workspaceId, IReadOnlyList<DocumentInput> inputs, HttpContext context, CancellationToken cancellationToken)
+    /// <returns>What was done, in the order of the inputs, and whether nothing that was to be waited for is still under way.</returns>
+    public async Task<(IReadOnlyList<DocumentWrite> Writes, bool Complete)> PutAsync(
+        int workspaceId, IReadOnlyList<DocumentInput> inputs, HttpContext context, CancellationToken cancellationToken) =>
+        await WaitAsync(workspaceId, await documents.PutAsync(workspaceId, inputs, cancellationToken), context, cancellationToken);
+
+    /// <summary>Puts a document if it is as the caller demands.</summary>
+    /// <param name="expected">The revision that it must have, <see cref="DocumentStore.Absent"/>, or null for anything.</param>
+    /// <returns>What was done, whether nothing that was to be waited for is still under way, and whether it is new; null when it is not as demanded.</returns>
+    /// <inheritdoc cref="PutAsync(int, IReadOnlyList{DocumentInput}, HttpContext, CancellationToken)"/>
+#pragma warning disable CS1573 // The other parameters are those of the overload.
+    public async Task<(DocumentWrite Write, bool Complete, bool Created)?> PutAsync(
+        int workspaceId, DocumentInput input, long? expected, HttpContext context, CancellationToken cancellationToken)
+#pragma warning restore CS1573
     {
-        var rows = await documents.PutAsync(workspaceId, inputs, cancellationToken);
-        workspaces.Invalidate(workspaceId);
-        var pending = rows.Where(row => !IndexingWaiter.IsFinal(row.State)).Select(row => row.Id).ToList();
-        var states = await WaitAsync(workspaceId, pending, context, cancellationToken);
-        var writes = rows.Select(row => new DocumentWrite(
-            row.Id,
-            row.Revision,
-            (IndexingState)(states?.GetValueOrDefault(row.Id, row.State) ?? row.State),
-            row.Changed)).ToList();
-        return (writes, states is null || states.Values.All(IndexingWaiter.IsFinal), rows[0].Created);
+        if (await documents.PutAsync(workspaceId, input, expected, cancellationToken) is not { } row)
+        {
+            return null;
+        }
+
+        var (writes, complete) = await WaitAsync(workspaceId, [row], context, cancellationToken);
+        return (writes[0], complete, row.Created);
     }
 
     /// <summary>Deletes a document.</summary>
     /// <returns>Null when there is none of that id; else whether nothing that was to be waited for is still under way.</returns>
-    /// <inheritdoc cref="PutAsync"/>
     public async Task<bool?> DeleteAsync(int workspaceId, string id, HttpContext context, CancellationToken cancellationToken)
     {
         if (!await documents.DeleteAsync(workspaceId, id, cancellationToken))
@@ -39,11 +45,25 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
         }
 
         workspaces.Invalidate(workspaceId);
-        var states = await WaitAsync(workspaceId, [id], context, cancellationToken);
+        var states = await WaitForStatesAsync(workspaceId, [id], context, cancellationToken);
         return states is null || states.Values.All(IndexingWaiter.IsFinal);
     }
 
-    private async Task<IReadOnlyDictionary<string, DocumentState>?> WaitAsync(
+    private async Task<(IReadOnlyList<DocumentWrite> Writes, bool Complete)> WaitAsync(
+        int workspaceId, IReadOnlyList<DocumentWriteRow> rows, HttpContext context, CancellationToken cancellationToken)
+    {
+        workspaces.Invalidate(workspaceId);
+        var pending = rows.Where(row => !IndexingWaiter.IsFinal(row.State)).Select(row => row.Id).ToList();
+        var states = await WaitForStatesAsync(workspaceId, pending, context, cancellationToken);
+        var writes = rows.Select(row => new DocumentWrite(
+            row.Id,
+            row.Revision,
+            (IndexingState)(states?.GetValueOrDefault(row.Id, row.State) ?? row.State),
+            row.Changed)).ToList();
+        return (writes, states is null || states.Values.All(IndexingWaiter.IsFinal));
+    }
+
+    private async Task<IReadOnlyDictionary<string, DocumentState>?> WaitForStatesAsync(
         int workspaceId, IReadOnlyCollection<string> ids, HttpContext context, CancellationToken cancellationToken)
     {
         if (PreferWait.Read(context.Request.Headers) is not { } seconds)
@@ -51,13 +71,9 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
             return null;
         }
 
-        if (ids.Count == 0)
-        {
-            PreferWait.Confirm(context.Response.Headers, seconds);
-            return null;
-        }
-
-        var states = await waiter.WaitAsync(workspaceId, ids, TimeSpan.FromSeconds(seconds), cancellationToken);
+        var states = ids.Count == 0
+            ? new Dictionary<string, DocumentState>()
+            : await waiter.WaitAsync(workspaceId, ids, TimeSpan.FromSeconds(seconds), cancellationToken);
         if (states is not null)
         {
             PreferWait.Confirm(context.Response.Headers, seconds);

@@ -1,13 +1,12 @@
+using Microsoft.Extensions.Options;
+using RagPlatform.SearchApi.Limits;
 using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi.Documents;
 
 /// <summary>Waits until documents are searchable. The tasks in the database are the truth; a notification only shortens the time between looks.</summary>
-internal sealed class IndexingWaiter(IndexingStatusStore status, GenerationSignal signal, TimeProvider time)
+internal sealed class IndexingWaiter(IndexingStatusStore status, GenerationSignal signal, IOptions<ApiLimits> limits, TimeProvider time)
 {
-    // Each waiter looks at the database again and again: more of them would be a load of their own.
-    private const int MaxWaiters = 256;
-
     private static readonly TimeSpan s_firstDelay = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan s_lastDelay = TimeSpan.FromMilliseconds(250);
 
@@ -22,7 +21,7 @@ internal sealed class IndexingWaiter(IndexingStatusStore status, GenerationSigna
     public async Task<IReadOnlyDictionary<string, DocumentState>?> WaitAsync(
         int workspaceId, IReadOnlyCollection<string> ids, TimeSpan duration, CancellationToken cancellationToken)
     {
-        if (Interlocked.Increment(ref _waiters) > MaxWaiters)
+        if (Interlocked.Increment(ref _waiters) > limits.Value.MaxWaits)
         {
             Interlocked.Decrement(ref _waiters);
             return null;

@@ -72,6 +72,19 @@ internal static class ApiDocument
             });
         }
 
+        foreach (var conditional in metadata.OfType<ConditionalAttribute>())
+        {
+            operation.Parameters.Add(new OpenApiParameter
+            {
+                Name = conditional.Header,
+                In = ParameterLocation.Header,
+                Description = conditional.Header == "If-Match"
+                    ? "The ETag that the document must have, so that no other's write is lost; 'If-None-Match: *' when it must be new."
+                    : "The ETag that is known already: 304 when it is still the newest.",
+                Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+            });
+        }
+
         foreach (var parameter in operation.Parameters.OfType<OpenApiParameter>())
         {
             parameter.Description ??= s_parameters.GetValueOrDefault(parameter.Name ?? "");
@@ -102,3 +115,11 @@ internal static class ApiDocument
 
 /// <summary>Marks writes that follow <c>Prefer: wait=N</c>.</summary>
 internal sealed class WaitsAttribute : Attribute;
+
+/// <summary>Marks endpoints that follow a header of conditional requests.</summary>
+/// <param name="header">The header.</param>
+internal sealed class ConditionalAttribute(string header) : Attribute
+{
+    /// <summary>The header.</summary>
+    public string Header => header;
+}

@@ -10,6 +10,8 @@ public sealed class NotificationListener(NpgsqlDataSource dataSource)
 {
     private const string ListenToGenerationsSql = "LISTEN rag_generations";
 
+    private const string ListenToTasksSql = "LISTEN rag_tasks";
+
     private const string UnlistenSql = "UNLISTEN *";
 
     /// <summary>Listens, on a connection of its own, for workspaces whose generation was raised or that were deleted.</summary>
@@ -18,21 +20,41 @@ public sealed class NotificationListener(NpgsqlDataSource dataSource)
     /// <param name="cancellationToken">Ends listening.</param>
     /// <returns>A task that never completes by itself: it faults when the connection is lost, and is cancelled by the token.</returns>
     /// <exception cref="NpgsqlException">The server cannot be reached, or the connection was lost.</exception>
-    public async Task ListenToGenerationsAsync(Action onListening, Action<int> onRaised, CancellationToken cancellationToken)
+    public Task ListenToGenerationsAsync(Action onListening, Action<int> onRaised, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(onListening);
         ArgumentNullException.ThrowIfNull(onRaised);
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        connection.Notification += (_, notification) =>
-        {
-            if (int.TryParse(notification.Payload, out var workspaceId))
+        return ListenAsync(
+            ListenToGenerationsSql,
+            onListening,
+            payload =>
             {
-                onRaised(workspaceId);
-            }
-        };
+                if (int.TryParse(payload, out var workspaceId))
+                {
+                    onRaised(workspaceId);
+                }
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Listens, on a connection of its own, for tasks that were raised.</summary>
+    /// <param name="onTask">Called when tasks were raised, and once when listening begins. On the listening thread: it must return quickly.</param>
+    /// <param name="cancellationToken">Ends listening.</param>
+    /// <returns>A task that never completes by itself: it faults when the connection is lost, and is cancelled by the token.</returns>
+    /// <exception cref="NpgsqlException">The server cannot be reached, or the connection was lost.</exception>
+    public Task ListenToTasksAsync(Action onTask, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(onTask);
+        return ListenAsync(ListenToTasksSql, onTask, _ => onTask(), cancellationToken);
+    }
+
+    private async Task ListenAsync(string sql, Action onListening, Action<string> onNotification, CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        connection.Notification += (_, notification) => onNotification(notification.Payload);
         try
         {
-            await ExecuteAsync(connection, ListenToGenerationsSql, cancellationToken);
+            await ExecuteAsync(connection, sql, cancellationToken);
             onListening();
             while (true)
             {

@@ -239,40 +239,6 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     public Task<int> PruneChangesAsync(TimeSpan age, CancellationToken cancellationToken) => ExecuteAsync(
         PruneChangesSql, cancellationToken, new NpgsqlParameter { Value = age, NpgsqlDbType = NpgsqlDbType.Interval });
 
-    /// <summary>
-    /// Listens for new tasks until cancelled or until the connection breaks. Behind PgBouncer in transaction mode nothing arrives.
-    /// </summary>
-    /// <param name="onTask">Called when tasks were raised, and once when listening has begun.</param>
-    /// <param name="cancellationToken">Ends listening.</param>
-    public async Task ListenAsync(Action onTask, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(onTask);
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        connection.Notification += (_, _) => onTask();
-        await using (var listen = new NpgsqlCommand("LISTEN rag_tasks", connection))
-        {
-            await listen.ExecuteNonQueryAsync(cancellationToken);
-        }
-
-        try
-        {
-            onTask();
-            while (true)
-            {
-                await connection.WaitAsync(cancellationToken);
-            }
-        }
-        finally
-        {
-            // The pool does not reset sessions, and nobody else may inherit this one's subscription.
-            if (connection.State == System.Data.ConnectionState.Open)
-            {
-                await using var unlisten = new NpgsqlCommand("UNLISTEN *", connection) { CommandTimeout = 2 };
-                await unlisten.ExecuteNonQueryAsync(CancellationToken.None);
-            }
-        }
-    }
-
     private static NpgsqlParameter[] Keys(Guid owner, IReadOnlyCollection<IndexTask> tasks) =>
     [
         new() { Value = owner },

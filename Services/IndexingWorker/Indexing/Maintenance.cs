@@ -3,11 +3,12 @@ using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Indexing;
 
-/// <summary>What has to be done now and then: index builds, what deleted workspaces left behind, old entries of the log of changes.</summary>
+/// <summary>What has to be done now and then: index builds, folding of the keyword index, what deleted workspaces left behind, old entries of the log of changes.</summary>
 internal sealed partial class Maintenance(
     SpaceStore spaces,
     VectorIndexStore indexes,
     WorkspaceStore workspaces,
+    LexicalFolder lexical,
     TaskQueue queue,
     SchemaMigrator migrator,
     IOptions<IndexingOptions> options,
@@ -34,6 +35,7 @@ internal sealed partial class Maintenance(
         // An index build can take hours; the rest must not wait for it.
         await Task.WhenAll(
             RepeatAsync(RunOnceAsync, stoppingToken),
+            RepeatAsync(async token => await TryAsync("fold", () => lexical.FoldAsync(token), token) > 0, stoppingToken),
             RepeatAsync(BuildIndexesAsync, stoppingToken));
     }
 

@@ -193,7 +193,7 @@ internal sealed partial class LeaseKeeper(
 
 /// <summary>Listens for new tasks and wakes the loop. Without it the loop polls.</summary>
 internal sealed partial class TaskListener(
-    TaskQueue queue, SchemaMigrator migrator, TaskSignal signal, TimeProvider time, ILogger<TaskListener> logger) : BackgroundService
+    NotificationListener listener, SchemaMigrator migrator, TaskSignal signal, TimeProvider time, ILogger<TaskListener> logger) : BackgroundService
 {
     private static readonly TimeSpan s_reconnectDelay = TimeSpan.FromSeconds(1);
 
@@ -205,7 +205,7 @@ internal sealed partial class TaskListener(
         {
             try
             {
-                await queue.ListenAsync(signal.Set, stoppingToken);
+                await listener.ListenToTasksAsync(signal.Set, stoppingToken);
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {

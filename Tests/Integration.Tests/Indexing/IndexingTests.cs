@@ -186,4 +186,20 @@ public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDat
 
         Assert.Equal(0, await workspace.CountAsync(workspace.Space.VectorTable));
     }
+
+    [Fact]
+    public async Task Maintenance_NewChunks_KeywordIndexIsFolded()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var workspace = await TestWorkspace.CreateAsync(database, "folded");
+        await workspace.PutAsync(("a", "Words to be found."), ("b", "Other words."));
+        await WorkerHost.WaitUntilIdleAsync(database);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (await workspace.CountAsync("lexical_delta") > 0)
+        {
+            await Task.Delay(20, limit.Token);
+        }
+
+        Assert.True(await workspace.CountAsync("lexical_blocks") >= 3);
+    }
 }

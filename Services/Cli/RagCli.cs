@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Net;
+using RagPlatform.Cli.Completion;
 using RagPlatform.Cli.Eval;
 using RagPlatform.Cli.Ingest;
 using RagPlatform.Cli.Searching;
@@ -23,6 +24,8 @@ internal static class RagCli
         StatusCommand.Create,
         WorkspaceCommand.Create,
         EvalCommand.Create,
+        CompletionCommand.Create,
+        CompletionCommand.CreateComplete,
     ];
 
     /// <summary>Runs one command line.</summary>

@@ -24,6 +24,7 @@ public sealed class RagCliTests
     [InlineData("serch")]
     [InlineData("search hello")]
     [InlineData("search hello --workspace w --mode fast")]
+    [InlineData("search hello --workspace w --mode 1")]
     [InlineData("ingest --workspace w")]
     [InlineData("ingest . --workspace w --parallel 17")]
     [InlineData("eval retrieval --data . --modes keyword,exact")]
@@ -136,6 +137,30 @@ public sealed class RagCliTests
         Assert.Equal(ExitCode.Failure, run.Exit);
         Assert.Contains("--yes", run.Error);
         Assert.Empty(api.Requests);
+    }
+
+    [Theory]
+    [InlineData("rag wor", "workspace")]
+    [InlineData("./rag search x --mo", "--mode")]
+    [InlineData("rag search x --mode ", "keyword")]
+    [InlineData("rag eval ", "retrieval")]
+    public async Task Complete_Line_OffersWhatFits(string line, string expected)
+    {
+        var run = await CliRun.RunAsync(new FakeApi(), "complete", line);
+
+        Assert.Equal(ExitCode.Success, run.Exit);
+        Assert.Contains(expected, run.Output.Split('\n', StringSplitOptions.TrimEntries));
+    }
+
+    [Theory]
+    [InlineData("bash")]
+    [InlineData("zsh")]
+    [InlineData("fish")]
+    public async Task Completion_Shell_PrintsAScriptThatAsksForTheLine(string shell)
+    {
+        var run = await CliRun.RunAsync(new FakeApi(), "completion", shell);
+
+        Assert.Contains("complete --position", run.Output);
     }
 
     private static SearchResponse Answer(params SearchHit[] hits) =>

@@ -71,7 +71,7 @@ internal sealed class SourceScanner
             throw new CliException($"{file.FullName} cannot be ingested: expected .md, .markdown, .txt, .html, .htm, or .jsonl in BEIR's form.");
         }
 
-        _files.Add(new SourceFile(file.FullName, file.Name, file.Directory?.Name ?? "", kind.Value, LengthOf(file)));
+        _files.Add(new SourceFile(file.FullName, file.Name, file.Directory?.Name ?? "", kind.Value, Target(file)?.Length ?? 0));
     }
 
     private void ScanFolder(DirectoryInfo folder, string root, string source)
@@ -121,9 +121,9 @@ internal sealed class SourceScanner
     private void AddFile(FileInfo file, string root, string source, SourceKind kind)
     {
         var path = Path.GetRelativePath(root, file.FullName).Replace(Path.DirectorySeparatorChar, '/');
-        if (file.Exists)
+        if (Target(file) is { Exists: true } target)
         {
-            _files.Add(new SourceFile(file.FullName, path, source, kind, LengthOf(file)));
+            _files.Add(new SourceFile(file.FullName, path, source, kind, target.Length));
         }
         else
         {
@@ -131,8 +131,18 @@ internal sealed class SourceScanner
         }
     }
 
-    private static long LengthOf(FileInfo file) =>
-        file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target ? target.Length : file.Length;
+    // A link exists and has a length of its own, whatever it leads to.
+    private static FileInfo? Target(FileInfo file)
+    {
+        try
+        {
+            return file.LinkTarget is null ? file : file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
 
     private static SourceKind? KindOf(FileSystemInfo file) => file.Extension.ToLowerInvariant() switch
     {

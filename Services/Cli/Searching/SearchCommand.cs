@@ -21,7 +21,7 @@ internal static class SearchCommand
     {
         var query = new Argument<string[]>("query") { Description = "What to search for. Several words need no quotes.", Arity = ArgumentArity.OneOrMore };
         var workspace = WorkspaceOptions.Name();
-        var mode = new Option<SearchMode>("--mode", "-m") { Description = "How passages are found.", DefaultValueFactory = _ => SearchMode.Hybrid };
+        var mode = EnumOption.Create("--mode", "How passages are found.", SearchMode.Hybrid, "-m");
         var limit = new Option<int>("--limit", "-n") { Description = "The most hits, 1 to 200.", DefaultValueFactory = _ => 10 };
         var offset = new Option<int>("--offset") { Description = "Hits to skip, 0 to 10,000." };
         var filter = new Option<string?>("--filter") { Description = "A condition on metadata, such as '{\"format\": \"markdown\"}'.", HelpName = "JSON" };

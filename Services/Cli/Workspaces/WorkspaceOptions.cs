@@ -31,11 +31,8 @@ internal sealed class WorkspaceOptions
     };
 
     /// <summary><c>--strategy</c>.</summary>
-    public Option<ChunkingStrategy> Strategy { get; } = new("--strategy")
-    {
-        Description = "Where a new workspace's documents may be cut.",
-        DefaultValueFactory = _ => ChunkingStrategy.Markdown,
-    };
+    public Option<ChunkingStrategy> Strategy { get; } =
+        EnumOption.Create("--strategy", "Where a new workspace's documents may be cut.", ChunkingStrategy.Markdown);
 
     /// <summary><c>--workspace</c>, required.</summary>
     public static Option<string> Name() => new("--workspace", "-w") { Description = "The workspace.", HelpName = "NAME", Required = true };

@@ -1,0 +1,55 @@
+using RagPlatform.Cli;
+using RagPlatform.Integration.Tests.Infrastructure;
+using RagPlatform.SingleNode;
+
+namespace RagPlatform.Integration.Tests.Cli;
+
+/// <summary>The whole platform in this process, and the command line pointed at it.</summary>
+internal sealed class CliNode : IAsyncDisposable
+{
+    private readonly SingleNodeApp _app;
+    private readonly TemporaryFolder _folder;
+
+    private CliNode(SingleNodeApp app, TemporaryFolder folder)
+    {
+        _app = app;
+        _folder = folder;
+    }
+
+    /// <summary>Where command lines run, and where what they remember is kept.</summary>
+    public TemporaryFolder Folder => _folder;
+
+    public static async Task<CliNode> StartAsync(TestDatabase database)
+    {
+        var options = new SingleNodeOptions { Postgres = database.ConnectionString, Valkey = database.CacheConnectionString };
+        return new CliNode(await SingleNodeApp.StartAsync(options, TestContext.Current.CancellationToken), new TemporaryFolder());
+    }
+
+    /// <summary>Runs a command line.</summary>
+    public async Task<(int Exit, string Output, string Error)> RunAsync(params string[] args)
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        using var error = new StringWriter { NewLine = "\n" };
+        var environment = new CliEnvironment
+        {
+            Output = output,
+            Error = error,
+            WorkingDirectory = _folder.FullPath,
+            Variable = name => name switch
+            {
+                "RAG_URL" => _app.ApiAddress.ToString(),
+                "RAG_API_KEY" => _app.AdminKey,
+                "RAG_DATA" => ".data",
+                _ => null,
+            },
+        };
+        var exit = await RagCli.RunAsync(args, environment, TestContext.Current.CancellationToken);
+        return (exit, output.ToString(), error.ToString());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        _folder.Dispose();
+    }
+}

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using RagPlatform.ServiceDefaults.Auth;
 using RagPlatform.ServiceDefaults.Health;
 using RagPlatform.ServiceDefaults.Http;
 using RagPlatform.ServiceDefaults.Telemetry;
@@ -29,6 +30,7 @@ public static class ServiceDefaultsExtensions
         builder.Quieten("Microsoft.AspNetCore");
         builder.Quieten("System.Net.Http.HttpClient");
         builder.Quieten("Npgsql");
+        builder.Quieten(typeof(ApiKeyHandler).FullName!);
         // It would log every probe of a dependency that is away; HealthLog says each change once.
         builder.Quieten("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
         builder.Services.AddSingleton<HealthLog>();

@@ -24,7 +24,7 @@ public sealed class RagApiException(HttpStatusCode status, string title, IReadOn
 
 /// <summary>The search API, typed. Every call throws <see cref="RagApiException"/> when the API answers an error.</summary>
 /// <param name="http">Its base address is the API's; its authorization header carries the key.</param>
-public sealed class RagClient(HttpClient http)
+public sealed partial class RagClient(HttpClient http)
 {
     /// <summary>A client for the API at <paramref name="address"/>.</summary>
     public static RagClient Create(Uri address, string apiKey)

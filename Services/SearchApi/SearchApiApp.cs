@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Documents;
 using RagPlatform.SearchApi.Limits;
+using RagPlatform.SearchApi.Operations;
 using RagPlatform.SearchApi.Problems;
 using RagPlatform.SearchApi.Reference;
 using RagPlatform.SearchApi.Search;
@@ -37,6 +38,7 @@ public static class SearchApiApp
         builder.AddWorkspaces();
         builder.AddDocuments();
         builder.AddSearch();
+        builder.AddOperations();
         builder.AddReference();
 
         var app = builder.Build();
@@ -59,6 +61,9 @@ public static class SearchApiApp
         workspace.MapDocuments();
         workspace.MapIndexing();
         workspace.MapSearch();
+        workspace.MapIndexingControl();
+        workspace.MapDeadLetters();
+        workspace.MapChanges();
         return app;
     }
 

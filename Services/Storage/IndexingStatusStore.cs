@@ -43,7 +43,7 @@ public sealed class IndexingStatusStore(NpgsqlDataSource dataSource)
         SELECT (SELECT count(*) FROM documents WHERE workspace_id = $1),
                (SELECT count(*) FROM chunks WHERE workspace_id = $1),
                t.queued, t.retrying,
-               (SELECT count(*) FROM dead_letters WHERE workspace_id = $1),
+               (SELECT count(*) FROM dead_letters WHERE workspace_id = $1 AND discarded_at IS NULL),
                t.oldest,
                (SELECT generation FROM generations WHERE workspace_id = $1)
         FROM (

@@ -20,6 +20,9 @@ public static class StorageExtensions
         services.AddSingleton<ApiKeyStore>();
         services.AddSingleton<DocumentStore>();
         services.AddSingleton<IndexingStatusStore>();
+        services.AddSingleton<IndexingControlStore>();
+        services.AddSingleton<DeadLetterStore>();
+        services.AddSingleton<ChangeStore>();
         services.AddSingleton<NotificationListener>();
         services.AddSingleton<LexicalStore>();
         services.AddSingleton<LexicalFolder>();

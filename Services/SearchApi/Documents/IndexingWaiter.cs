@@ -5,14 +5,15 @@ using RagPlatform.Storage;
 namespace RagPlatform.SearchApi.Documents;
 
 /// <summary>Waits until documents are searchable. The tasks in the database are the truth; a notification only shortens the time between looks.</summary>
-internal sealed class IndexingWaiter(IndexingStatusStore status, GenerationSignal signal, IOptions<ApiLimits> limits, TimeProvider time)
+internal sealed class IndexingWaiter(
+    IndexingStatusStore status, GenerationSignal signal, IOptions<ApiLimits> limits, IHostApplicationLifetime lifetime, TimeProvider time)
 {
     private static readonly TimeSpan s_firstDelay = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan s_lastDelay = TimeSpan.FromMilliseconds(250);
 
     private int _waiters;
 
-    /// <summary>Waits until every document is searchable or dead-lettered, or the time is over.</summary>
+    /// <summary>Waits until every document is searchable or dead-lettered, the time is over, or the service stops.</summary>
     /// <param name="workspaceId">The workspace.</param>
     /// <param name="ids">At most 1,000 ids. A document that was deleted counts as searchable once nothing of it is left to do.</param>
     /// <param name="duration">How long to wait at most.</param>
@@ -29,18 +30,19 @@ internal sealed class IndexingWaiter(IndexingStatusStore status, GenerationSigna
 
         try
         {
+            using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
             var start = time.GetTimestamp();
             for (var delay = s_firstDelay; ; delay = delay * 2 < s_lastDelay ? delay * 2 : s_lastDelay)
             {
                 var changed = signal.NextAsync(workspaceId);
                 var states = await status.GetStatesAsync(workspaceId, ids, cancellationToken);
                 var left = duration - time.GetElapsedTime(start);
-                if (left <= TimeSpan.Zero || states.Values.All(IsFinal))
+                if (left <= TimeSpan.Zero || ending.IsCancellationRequested || states.Values.All(IsFinal))
                 {
                     return states;
                 }
 
-                await changed.WaitAsync(left < delay ? left : delay, time, cancellationToken)
+                await changed.WaitAsync(left < delay ? left : delay, time, ending.Token)
                     .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 cancellationToken.ThrowIfCancellationRequested();
             }

@@ -12,10 +12,10 @@ public sealed record LexicalBlockRow(int Count, int Documents, double HighestImp
 
 /// <summary>A term of a query, with all its postings.</summary>
 /// <param name="Term">The term, stemmed.</param>
-/// <param name="QueryFrequency">How often it occurs in the query.</param>
+/// <param name="QueryFrequency">How often it occurs in the query; less than 1 for a word that is only alike.</param>
 /// <param name="Blocks">Folded postings.</param>
 /// <param name="Recent">Postings that are not folded yet.</param>
-public sealed record LexicalTermRow(string Term, int QueryFrequency, IReadOnlyList<LexicalBlockRow> Blocks, IReadOnlyList<Posting> Recent)
+public sealed record LexicalTermRow(string Term, double QueryFrequency, IReadOnlyList<LexicalBlockRow> Blocks, IReadOnlyList<Posting> Recent)
 {
     /// <summary>Chunks with the term, some dead ones included.</summary>
     public long Count => Blocks.Sum(block => (long)block.Count) + Recent.Count;
@@ -44,15 +44,20 @@ public sealed class LexicalStore(NpgsqlDataSource dataSource)
     // Columns: term's number (0: statistics), term, three integers, two reals, bytes. A term's own row is the one that has the term.
     private const string ReadSql = """
         WITH q AS MATERIALIZED (
-            SELECT lexeme COLLATE "C" AS term, cardinality(positions) AS frequency, row_number() OVER () AS number
-            FROM unnest(lexical_terms($2::text::regconfig, $3))
-            LIMIT $4
+            SELECT term, sum(frequency) AS frequency, row_number() OVER () AS number
+            FROM (
+                SELECT lexeme COLLATE "C" AS term, cardinality(positions)::real AS frequency
+                FROM (SELECT * FROM unnest(lexical_terms($2::text::regconfig, $3)) LIMIT $4) words
+                UNION ALL
+                SELECT * FROM unnest($5::text[], $6::real[])
+            ) all_terms
+            GROUP BY term
         )
         SELECT 0::bigint, NULL::text, coalesce(sum(documents), 0)::bigint, coalesce(sum(chunks), 0)::bigint, coalesce(sum(length), 0)::bigint,
                NULL::real, NULL::real, NULL::bytea
         FROM lexical_counts WHERE workspace_id = $1
         UNION ALL
-        SELECT q.number, q.term, q.frequency, NULL, NULL, NULL, NULL, NULL FROM q
+        SELECT q.number, q.term, NULL, NULL, NULL, q.frequency, NULL, NULL FROM q
         UNION ALL
         SELECT q.number, NULL, b.postings_count, b.documents, NULL, b.highest_impact, b.average_length, b.postings
         FROM q JOIN lexical_blocks b ON b.workspace_id = $1 AND b.term = q.term
@@ -62,28 +67,74 @@ public sealed class LexicalStore(NpgsqlDataSource dataSource)
         CROSS JOIN LATERAL (SELECT lexeme COLLATE "C" AS term, cardinality(positions)::real AS frequency FROM unnest(d.terms)) t
         JOIN q ON q.term = t.term
         WHERE d.workspace_id = $1
-            AND d.terms @@ (
-                SELECT coalesce(string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''', '|'), '')::tsquery FROM q)
+            AND d.terms @@ lexical_any(ARRAY(SELECT term FROM q))
+        """;
+
+    // Of words that are there, no others are meant. The vocabulary is the first block of each term: what is not folded yet is not in it.
+    private const string SimilarSql = """
+        WITH missing AS (
+            SELECT lexeme COLLATE "C" AS term
+            FROM (SELECT * FROM unnest(lexical_terms($2::text::regconfig, $3)) LIMIT $4) words
+            WHERE NOT EXISTS (SELECT FROM lexical_blocks b WHERE b.workspace_id = $1 AND b.term = words.lexeme COLLATE "C")
+        )
+        SELECT s.term, s.similarity
+        FROM missing m CROSS JOIN LATERAL (
+            SELECT b.term, similarity(b.term, m.term) AS similarity
+            FROM lexical_blocks b
+            WHERE b.workspace_id = $1 AND b.block = 0 AND b.term % m.term
+            ORDER BY similarity DESC, b.term LIMIT 3) s
         """;
 
     /// <summary>Different terms of a query that are looked up; the rest is ignored.</summary>
     public const int MaxTerms = 64;
 
-    /// <summary>Reads the postings of a query's terms, in one round trip.</summary>
+    /// <summary>Terms of the workspace that are spelt like those of the query that it does not have, by trigrams: at most 3 for each.</summary>
     /// <param name="workspaceId">The workspace.</param>
     /// <param name="language">Its text search configuration.</param>
     /// <param name="query">What is searched for, as the user wrote it.</param>
     /// <param name="cancellationToken">Cancels the query.</param>
-    public async Task<LexicalQueryRow> ReadAsync(int workspaceId, string language, string query, CancellationToken cancellationToken)
+    /// <returns>Terms with how alike they are, 0.3 to 1.</returns>
+    public async Task<IReadOnlyList<(string Term, double Similarity)>> FindSimilarAsync(
+        int workspaceId, string language, string query, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(SimilarSql);
+        command.Parameters.Add(new() { Value = workspaceId });
+        command.Parameters.Add(new() { Value = language });
+        command.Parameters.Add(new() { Value = query });
+        command.Parameters.Add(new() { Value = MaxTerms });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var similar = new List<(string, double)>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            similar.Add((reader.GetString(0), reader.GetFloat(1)));
+        }
+
+        return similar;
+    }
+
+    /// <summary>Reads the postings of a query's terms, in one round trip.</summary>
+    /// <param name="workspaceId">The workspace.</param>
+    /// <param name="language">Its text search configuration.</param>
+    /// <param name="query">What is searched for, as the user wrote it.</param>
+    /// <param name="similar">Further terms, as <see cref="FindSimilarAsync"/> gives them.</param>
+    /// <param name="cancellationToken">Cancels the query.</param>
+    public async Task<LexicalQueryRow> ReadAsync(
+        int workspaceId,
+        string language,
+        string query,
+        IReadOnlyCollection<(string Term, double Similarity)> similar,
+        CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(ReadSql);
         command.Parameters.Add(new() { Value = workspaceId });
         command.Parameters.Add(new() { Value = language });
         command.Parameters.Add(new() { Value = query });
         command.Parameters.Add(new() { Value = MaxTerms });
+        command.Parameters.Add(new() { Value = similar.Select(s => s.Term).ToArray() });
+        command.Parameters.Add(new() { Value = similar.Select(s => (float)s.Similarity).ToArray() });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         long documents = 0, chunks = 0, length = 0;
-        var terms = new SortedDictionary<long, (string Term, int Frequency, List<LexicalBlockRow> Blocks, List<Posting> Recent)>();
+        var terms = new SortedDictionary<long, (string Term, double Frequency, List<LexicalBlockRow> Blocks, List<Posting> Recent)>();
         while (await reader.ReadAsync(cancellationToken))
         {
             var number = reader.GetInt64(0);
@@ -95,7 +146,7 @@ public sealed class LexicalStore(NpgsqlDataSource dataSource)
             }
             else if (!reader.IsDBNull(1))
             {
-                terms.Add(number, (reader.GetString(1), (int)reader.GetInt64(2), [], []));
+                terms.Add(number, (reader.GetString(1), reader.GetFloat(5), [], []));
             }
             else if (!reader.IsDBNull(7))
             {

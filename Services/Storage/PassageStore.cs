@@ -35,6 +35,13 @@ public sealed record PassageRow(
 /// <param name="DocumentKey">Its document's key.</param>
 public readonly record struct CandidateRow(long Rank, long ChunkId, long DocumentKey);
 
+/// <summary>A passage next to another.</summary>
+/// <param name="Of">The other one.</param>
+/// <param name="ChunkId">Its key.</param>
+/// <param name="Ordinal">Its place in the document, from 0.</param>
+/// <param name="Text">Its text.</param>
+public sealed record NeighborRow(long Of, long ChunkId, int Ordinal, string Text);
+
 /// <summary>Reads passages.</summary>
 public sealed class PassageStore(NpgsqlDataSource dataSource)
 {
@@ -46,9 +53,25 @@ public sealed class PassageStore(NpgsqlDataSource dataSource)
 
     private const string JoinDocumentsSql = " JOIN documents d ON d.workspace_id = $1 AND d.document_key = c.document_key WHERE ";
 
+    private const string OrderByRankSql = " ORDER BY x.rank";
+
     private const string MatchingSql = "SELECT d.document_key FROM documents d WHERE d.workspace_id = $1 AND ";
 
-    private const string OrderByRankSql = " ORDER BY x.rank";
+    private const string HighlightSql = """
+        SELECT c.chunk_id, ts_headline($3::text::regconfig, c.text, q.query, $5)
+        FROM chunks c,
+             (SELECT lexical_any(ARRAY(SELECT lexeme FROM unnest(lexical_terms($3::text::regconfig, $4)))) AS query) q
+        WHERE c.workspace_id = $1 AND c.chunk_id = ANY ($2)
+        """;
+
+    private const string NeighborsSql = """
+        SELECT h.chunk_id, n.chunk_id, n.ordinal, n.text
+        FROM chunks h
+        JOIN chunks n ON n.workspace_id = h.workspace_id AND n.document_key = h.document_key
+            AND n.ordinal BETWEEN h.ordinal - $3 AND h.ordinal + $3 AND n.chunk_id <> h.chunk_id
+        WHERE h.workspace_id = $1 AND h.chunk_id = ANY ($2)
+        ORDER BY h.chunk_id, n.ordinal
+        """;
 
     private const string ReadSql = $"""
         SELECT {PassageRow.Columns}
@@ -62,17 +85,31 @@ public sealed class PassageStore(NpgsqlDataSource dataSource)
     /// <param name="workspaceId">The workspace.</param>
     /// <param name="lexicalIds">The ids, best first.</param>
     /// <param name="filter">The condition, or null.</param>
+    /// <param name="phrases">Regular expressions that title and text must match, in any case.</param>
     /// <param name="cancellationToken">Cancels the query.</param>
     /// <returns>The live ones, in the same order.</returns>
     public async Task<IReadOnlyList<CandidateRow>> FindLiveAsync(
-        int workspaceId, long[] lexicalIds, Filter? filter, CancellationToken cancellationToken)
+        int workspaceId, long[] lexicalIds, Filter? filter, IReadOnlyList<string> phrases, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(phrases);
         await using var command = dataSource.CreateCommand();
         command.Parameters.Add(new() { Value = workspaceId });
         command.Parameters.Add(new() { Value = lexicalIds });
-        command.CommandText = filter is null
-            ? SelectLiveSql + OrderByRankSql
-            : SelectLiveSql + JoinDocumentsSql + filter.ToSql(command.Parameters) + OrderByRankSql;
+        var conditions = new List<string>();
+        if (filter is not null)
+        {
+            conditions.Add(filter.ToSql(command.Parameters));
+        }
+
+        foreach (var phrase in phrases)
+        {
+            command.Parameters.Add(new() { Value = phrase });
+            conditions.Add($"(d.title || ' ' || c.text) ~* ${command.Parameters.Count}");
+        }
+
+        command.CommandText = SelectLiveSql
+            + (conditions.Count == 0 ? "" : JoinDocumentsSql + string.Join(" AND ", conditions))
+            + OrderByRankSql;
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var live = new List<CandidateRow>();
         while (await reader.ReadAsync(cancellationToken))
@@ -81,6 +118,82 @@ public sealed class PassageStore(NpgsqlDataSource dataSource)
         }
 
         return live;
+    }
+
+    /// <summary>What boosts need of documents.</summary>
+    /// <param name="workspaceId">The workspace.</param>
+    /// <param name="documentKeys">The documents.</param>
+    /// <param name="filters">Conditions.</param>
+    /// <param name="cancellationToken">Cancels the query.</param>
+    /// <returns>For each document when it was changed last, and which of the conditions it meets.</returns>
+    public async Task<IReadOnlyDictionary<long, (DateTimeOffset UpdatedAt, bool[] Meets)>> ReadFactorsAsync(
+        int workspaceId, long[] documentKeys, IReadOnlyList<Filter> filters, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(filters);
+        await using var command = dataSource.CreateCommand();
+        command.Parameters.Add(new() { Value = workspaceId });
+        command.Parameters.Add(new() { Value = documentKeys });
+        var meets = string.Join(", ", filters.Select(filter => filter.ToSql(command.Parameters)));
+        command.CommandText = $"""
+            SELECT d.document_key, d.updated_at, ARRAY[{meets}]::boolean[]
+            FROM documents d WHERE d.workspace_id = $1 AND d.document_key = ANY ($2)
+            """;
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var factors = new Dictionary<long, (DateTimeOffset, bool[])>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            factors.Add(reader.GetInt64(0), (reader.GetFieldValue<DateTimeOffset>(1), reader.GetFieldValue<bool[]>(2)));
+        }
+
+        return factors;
+    }
+
+    /// <summary>Excerpts of passages with the words of a query marked.</summary>
+    /// <param name="workspaceId">The workspace.</param>
+    /// <param name="chunkIds">The passages.</param>
+    /// <param name="language">The workspace's text search configuration.</param>
+    /// <param name="query">What was searched for.</param>
+    /// <param name="options">Options of PostgreSQL's ts_headline.</param>
+    /// <param name="cancellationToken">Cancels the query.</param>
+    public async Task<IReadOnlyDictionary<long, string>> HighlightAsync(
+        int workspaceId, long[] chunkIds, string language, string query, string options, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(HighlightSql);
+        command.Parameters.Add(new() { Value = workspaceId });
+        command.Parameters.Add(new() { Value = chunkIds });
+        command.Parameters.Add(new() { Value = language });
+        command.Parameters.Add(new() { Value = query });
+        command.Parameters.Add(new() { Value = options });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var excerpts = new Dictionary<long, string>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            excerpts.Add(reader.GetInt64(0), reader.GetString(1));
+        }
+
+        return excerpts;
+    }
+
+    /// <summary>The passages before and behind some passages of the same documents.</summary>
+    /// <param name="workspaceId">The workspace.</param>
+    /// <param name="chunkIds">The passages.</param>
+    /// <param name="count">How many on each side.</param>
+    /// <param name="cancellationToken">Cancels the query.</param>
+    public async Task<ILookup<long, NeighborRow>> ReadNeighborsAsync(
+        int workspaceId, long[] chunkIds, int count, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(NeighborsSql);
+        command.Parameters.Add(new() { Value = workspaceId });
+        command.Parameters.Add(new() { Value = chunkIds });
+        command.Parameters.Add(new() { Value = count });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var neighbors = new List<NeighborRow>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            neighbors.Add(new(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt32(2), reader.GetString(3)));
+        }
+
+        return neighbors.ToLookup(n => n.Of);
     }
 
     /// <summary>The keys of all documents that meet a condition. Meant for conditions that few meet.</summary>

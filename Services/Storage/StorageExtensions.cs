@@ -28,6 +28,7 @@ public static class StorageExtensions
         services.AddSingleton<LexicalFolder>();
         services.AddSingleton<PassageStore>();
         services.AddSingleton<VectorSearch>();
+        services.AddSingleton<PlannerStore>();
         services.AddSingleton<TaskQueue>();
         services.AddSingleton<IndexStore>();
         services.AddSingleton<VectorIndexStore>();

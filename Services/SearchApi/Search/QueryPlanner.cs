@@ -1,62 +1,169 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
+using RagPlatform.Contracts;
 using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi.Search;
 
-/// <summary>What a search's plan is based on.</summary>
-/// <param name="Plan">How vectors are found.</param>
+/// <summary>How a search finds the nearest vectors, and what that is based on.</summary>
+/// <param name="Plan">The access path.</param>
+/// <param name="EfSearch">Candidates that HNSW keeps.</param>
+/// <param name="Spare">Rows more than wanted that the index must give, so that the nearest are among them.</param>
+/// <param name="MaxScanTuples">Vectors that the index visits, beyond its first pass, before it gives up.</param>
 /// <param name="Chunks">Live chunks of the workspace, a few seconds old at most.</param>
 /// <param name="MatchingChunks">Estimate of those whose documents meet the filter.</param>
 /// <param name="FewMatch">Whether so few meet it that listing them is cheaper than trying candidates one by one.</param>
-internal sealed record SearchPlan(VectorPlan Plan, long Chunks, double MatchingChunks, bool FewMatch);
+/// <param name="Alternatives">All that was considered, the chosen one first.</param>
+internal sealed record SearchPlan(
+    VectorPlan Plan,
+    int EfSearch,
+    int Spare,
+    int MaxScanTuples,
+    long Chunks,
+    double MatchingChunks,
+    bool FewMatch,
+    IReadOnlyList<SearchAlternative> Alternatives);
 
 /// <summary>Chooses how vectors are found, by how many there are and how many of them meet the filter.</summary>
-internal sealed class QueryPlanner(VectorSearch vectors, IOptions<SearchOptions> options, TimeProvider time)
+internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> options, TimeProvider time)
 {
+    // Measured at 384 dimensions, in the time that an exact comparison takes behind a filter: reading documents first costs as much as the vector.
+    private const double ScanCost = 0.6;
+    private const double CandidateCost = 2.4;
+    private const double IterationCost = 1.5;
+
+    private const int MaxEf = 1_000;
+
     private const int MaxEntries = 20_000;
 
-    private readonly ConcurrentDictionary<(int Workspace, int Space), Entry> _statistics = new();
+    private readonly ConcurrentDictionary<(int Workspace, int Space), (VectorStatistics Statistics, long ReadAt)> _statistics = new();
+
+    private readonly ConcurrentDictionary<(int Workspace, string Filter), (double Share, long Counted, long ReadAt)> _estimates = new();
 
     /// <summary>Plans a search.</summary>
-    public async Task<SearchPlan> PlanAsync(int workspaceId, SpaceRow space, Filter? filter, CancellationToken cancellationToken)
+    /// <param name="workspaceId">The workspace.</param>
+    /// <param name="space">The space that is searched.</param>
+    /// <param name="filter">Its filter, or null.</param>
+    /// <param name="filterText">The filter as it was written; estimates are remembered by it.</param>
+    /// <param name="limit">How many vectors are wanted.</param>
+    /// <param name="recall">How much may be missed.</param>
+    /// <param name="cancellationToken">Cancels planning.</param>
+    public async Task<SearchPlan> PlanAsync(
+        int workspaceId, SpaceRow space, Filter? filter, string filterText, int limit, SearchRecall recall, CancellationToken cancellationToken)
     {
         var statistics = await GetStatisticsAsync(workspaceId, space, cancellationToken);
-        var exact = options.Value.ExactVectors;
-        if (filter is null || statistics.Chunks <= exact)
+        if (filter is null)
         {
-            var plan = statistics.Chunks <= exact || !statistics.HasIndex ? VectorPlan.ExactWorkspace : VectorPlan.Hnsw;
-            return new(plan, statistics.Chunks, statistics.Chunks, statistics.Chunks <= exact);
+            return Choose(statistics, statistics.Chunks, hasFilter: false, limit, recall);
         }
 
-        // Documents are counted up to the number from which on the plan is the same anyway.
-        var enough = (int)Math.Ceiling(exact / statistics.ChunksADocument) + 1;
-        var documents = await vectors.CountDocumentsAsync(workspaceId, filter, enough, cancellationToken);
-        var few = documents < enough;
-        return new(
-            few ? VectorPlan.ExactFilterFirst : statistics.HasIndex ? VectorPlan.Hnsw : VectorPlan.ExactWorkspace,
-            statistics.Chunks,
-            documents * statistics.ChunksADocument,
-            few);
+        var enough = (int)(options.Value.ExactVectors / statistics.ChunksADocument) + 1;
+        var (share, counted) = await EstimateAsync(workspaceId, filter, filterText, enough, statistics.Sample, cancellationToken);
+        var matching = counted < enough
+            ? counted * statistics.ChunksADocument
+            : Math.Max(counted * statistics.ChunksADocument, share * statistics.Chunks);
+        return Choose(statistics, Math.Min(matching, statistics.Chunks), hasFilter: true, limit, recall) with { FewMatch = counted < enough };
     }
+
+    /// <summary>Chooses among the access paths.</summary>
+    internal static SearchPlan Choose(VectorStatistics statistics, double matching, bool hasFilter, int limit, SearchRecall recall)
+    {
+        var (baseEf, spare) = recall switch
+        {
+            SearchRecall.Fast => (40, 10),
+            SearchRecall.High => (200, 90),
+            _ => (100, 30),
+        };
+        var candidates = limit + spare;
+        var rows = Math.Max(statistics.TableRows, statistics.Chunks);
+        var all = new List<(VectorPlan Plan, int Ef, SearchAlternative Alternative)>();
+        var scan = statistics.Chunks * (hasFilter ? 1 + ScanCost : ScanCost);
+        Add(VectorPlan.ExactWorkspace, 0, scan, "compares every vector of the workspace");
+        if (hasFilter)
+        {
+            Add(VectorPlan.ExactFilterFirst, 0, matching, "finds the documents that meet the filter, and compares their vectors");
+        }
+
+        if (recall != SearchRecall.Exact)
+        {
+            AddIndex(VectorPlan.Hnsw, statistics.HasIndex, rows);
+            AddIndex(VectorPlan.PartialHnsw, statistics.HasPartialIndex, statistics.Chunks);
+        }
+
+        all.Sort((a, b) => a.Alternative.Cost.CompareTo(b.Alternative.Cost));
+        var (plan, ef, _) = all[0];
+        return new(
+            plan,
+            ef,
+            spare,
+            // Four times what is to be expected: a filter against the query's grain is better met by comparing all.
+            Math.Max(1000, 4 * ef),
+            statistics.Chunks,
+            matching,
+            FewMatch: false,
+            [.. all.Select(a => a.Alternative)]);
+
+        void AddIndex(VectorPlan index, bool exists, double size)
+        {
+            if (!exists)
+            {
+                return;
+            }
+
+            // So many have to be visited until enough of them meet the conditions.
+            var visited = Math.Max(baseEf, candidates / Math.Max(matching / Math.Max(1, size), 1e-9));
+            var chosen = (int)Math.Clamp(visited, baseEf, MaxEf);
+            Add(index, chosen, CandidateCost * (visited <= MaxEf ? visited : visited * IterationCost),
+                $"visits about {Math.Min(visited, 1e9):0} vectors of the index, with ef_search {chosen}");
+        }
+
+        void Add(VectorPlan path, int ef, double cost, string reason) => all.Add((path, ef, new(Describe(path), Math.Round(cost, 1), reason)));
+    }
+
+    /// <summary>The name of an access path in answers.</summary>
+    public static string Describe(VectorPlan plan) => plan switch
+    {
+        VectorPlan.ExactFilterFirst => "exact-filtered",
+        VectorPlan.Hnsw => "hnsw",
+        VectorPlan.PartialHnsw => "hnsw-workspace",
+        _ => "exact",
+    };
 
     private async ValueTask<VectorStatistics> GetStatisticsAsync(int workspaceId, SpaceRow space, CancellationToken cancellationToken)
     {
-        if (_statistics.TryGetValue((workspaceId, space.SpaceId), out var entry)
-            && time.GetElapsedTime(entry.ReadAt) < options.Value.StatisticsLifetime)
+        if (_statistics.TryGetValue((workspaceId, space.SpaceId), out var entry) && IsFresh(entry.ReadAt))
         {
             return entry.Statistics;
         }
 
-        var statistics = await vectors.GetStatisticsAsync(workspaceId, space, cancellationToken);
+        var statistics = await store.GetStatisticsAsync(workspaceId, space, cancellationToken);
         if (_statistics.Count >= MaxEntries)
         {
             _statistics.Clear();
         }
 
-        _statistics[(workspaceId, space.SpaceId)] = new(statistics, time.GetTimestamp());
+        _statistics[(workspaceId, space.SpaceId)] = (statistics, time.GetTimestamp());
         return statistics;
     }
 
-    private sealed record Entry(VectorStatistics Statistics, long ReadAt);
+    private async ValueTask<(double Share, long Counted)> EstimateAsync(
+        int workspaceId, Filter filter, string filterText, int enough, long[] sample, CancellationToken cancellationToken)
+    {
+        if (_estimates.TryGetValue((workspaceId, filterText), out var entry) && IsFresh(entry.ReadAt))
+        {
+            return (entry.Share, entry.Counted);
+        }
+
+        var (counted, inSample) = await store.EstimateAsync(workspaceId, filter, enough, sample, cancellationToken);
+        if (_estimates.Count >= MaxEntries)
+        {
+            _estimates.Clear();
+        }
+
+        var share = sample.Length == 0 ? 0 : (double)inSample / sample.Length;
+        _estimates[(workspaceId, filterText)] = (share, counted, time.GetTimestamp());
+        return (share, counted);
+    }
+
+    private bool IsFresh(long readAt) => time.GetElapsedTime(readAt) < options.Value.StatisticsLifetime;
 }

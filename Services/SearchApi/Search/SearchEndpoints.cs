@@ -1,9 +1,9 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
+using Npgsql;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Problems;
 using RagPlatform.SearchApi.Workspaces;
-using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi.Search;
 
@@ -15,8 +15,14 @@ internal static class SearchEndpoints
     {
         builder.Services.AddOptions<SearchOptions>().BindConfiguration(SearchOptions.Section).ValidateOnStart();
         builder.Services.AddSingleton<IValidateOptions<SearchOptions>, SearchOptionsValidator>();
+        builder.Services.AddSingleton<SearchMetrics>();
         builder.Services.AddSingleton<QueryPlanner>();
+        builder.Services.AddSingleton<CandidateFinder>();
         builder.Services.AddSingleton<Searcher>();
+        builder.Services.AddSingleton<SearchGate>();
+        builder.Services.AddSingleton<ResultCache>();
+        builder.Services.AddSingleton<SearchService>();
+        builder.Services.AddHostedService<IndexPromotion>();
         return builder;
     }
 
@@ -26,35 +32,49 @@ internal static class SearchEndpoints
             .WithTags("Search")
             .WithName("Search")
             .WithSummary("Find passages by keyword, by vector, or by both")
-            .WithDescription("A filter never makes an answer incomplete: there are min(limit, matches − offset) hits, at any selectivity.");
+            .WithDescription("A filter never makes an answer incomplete: there are min(limit, matches − offset) hits, at any selectivity.")
+            .ProducesProblem(StatusCodes.Status409Conflict)
+            .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
     internal static async Task<Results<Ok<SearchResponse>, ValidationProblem, ProblemHttpResult>> SearchAsync(
-        CurrentWorkspace workspace, SearchRequest request, Searcher searcher, HttpContext context, CancellationToken cancellationToken)
+        CurrentWorkspace workspace,
+        SearchRequest request,
+        SearchService search,
+        TimeProvider time,
+        HttpContext context,
+        CancellationToken cancellationToken)
     {
-        if (string.IsNullOrWhiteSpace(request.Query) || request.Query.Contains('\0', StringComparison.Ordinal))
+        var job = SearchRequestReader.Read(workspace.Row, request, time, out var errors);
+        if (errors.Count > 0)
         {
-            return ApiProblems.Invalid("query", "Expected words, without the character U+0000.");
-        }
-
-        Filter? filter = null;
-        if (request.Filter is { } json)
-        {
-            filter = FilterParser.Parse(json, out var errors);
-            if (errors.Count > 0)
-            {
-                return ApiProblems.Invalid(errors);
-            }
+            return ApiProblems.Invalid(errors);
         }
 
         try
         {
-            return await searcher.SearchAsync(workspace.Row, request, filter, cancellationToken) is { } response
-                ? TypedResults.Ok(response)
-                : ApiProblems.NotFound("workspace", workspace.Row.Name);
+            return await search.SearchAsync(job, cancellationToken) switch
+            {
+                null => ApiProblems.NotFound("workspace", workspace.Row.Name),
+                { Generation: var generation } when generation < request.MinGeneration =>
+                    ApiProblems.Conflict($"The workspace is at generation {generation}, not yet at {request.MinGeneration}."),
+                var response => TypedResults.Ok(response),
+            };
         }
         catch (EmbeddingGatewayException e)
         {
             return ApiProblems.Unavailable(context, "The query could not be embedded.", e.Message + " Keyword search does not need it.");
         }
+        catch (SearchOverloadException e)
+        {
+            return ApiProblems.Unavailable(context, "Too many searches wait already.", "Try again later.", (int)Math.Ceiling(e.Wait.TotalSeconds));
+        }
+        catch (Exception e) when (IsTimeout(e) && !cancellationToken.IsCancellationRequested)
+        {
+            return ApiProblems.Unavailable(context, "The search took too long.", "The database is busy, or the search too wide for its deadline.");
+        }
     }
+
+    private static bool IsTimeout(Exception e) => e is TimeoutException or OperationCanceledException
+        || e is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled }
+        || e is NpgsqlException { InnerException: TimeoutException };
 }

@@ -9,20 +9,10 @@ public sealed class SearchOptions
     /// <summary>The configuration section.</summary>
     public const string Section = "Search";
 
-    /// <summary>How many vectors are compared one by one, at most, rather than by an approximate index.</summary>
-    /// <value>0 to 1,000,000 vectors. The default is 5,000: about 5 milliseconds at 384 dimensions.</value>
+    /// <summary>Up to how many passages the documents that meet a filter are listed rather than estimated.</summary>
+    /// <value>0 to 1,000,000 passages. The default is 3,000: counting them takes a millisecond or two.</value>
     [Range(0, 1_000_000)]
-    public int ExactVectors { get; set; } = 5_000;
-
-    /// <summary>How many candidates an HNSW search keeps.</summary>
-    /// <value>10 to 1,000. The default is 100.</value>
-    [Range(10, 1_000)]
-    public int EfSearch { get; set; } = 100;
-
-    /// <summary>How many vectors an HNSW search behind a filter visits before the exact search takes over.</summary>
-    /// <value>1,000 to 1,000,000 vectors. The default is 20,000.</value>
-    [Range(1_000, 1_000_000)]
-    public int MaxScanTuples { get; set; } = 20_000;
+    public int ExactVectors { get; set; } = 3_000;
 
     /// <summary>How many of the best hits of each kind are fused at least.</summary>
     /// <value>10 to 1,000 passages. The default is 200.</value>
@@ -43,6 +33,46 @@ public sealed class SearchOptions
     /// <value>0 to 10. The default is 0.25: they see the same words as BM25, without knowing which of them are rare.</value>
     [Range(0.0, 10.0)]
     public double LexicalWeight { get; set; } = 0.25;
+
+    /// <summary>As <see cref="LexicalWeight"/>, when scores are fused rather than ranks.</summary>
+    /// <value>0 to 10. The default is 0.3.</value>
+    [Range(0.0, 10.0)]
+    public double LexicalScoreWeight { get; set; } = 0.3;
+
+    /// <summary>How long a search may take, in the queue and in PostgreSQL.</summary>
+    /// <value>10 milliseconds to 1 minute. The default is 5 seconds.</value>
+    [Range(typeof(TimeSpan), "00:00:00.010", "00:01:00")]
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How many searches are at the database at once. Each uses up to two connections of the pool.</summary>
+    /// <value>1 to 500. The default is 8: 16 of the pool's 20 connections.</value>
+    [Range(1, 500)]
+    public int Concurrency { get; set; } = 8;
+
+    /// <summary>How many answers are remembered in memory.</summary>
+    /// <value>1 to 1,000,000. The default is 1,000.</value>
+    [Range(1, 1_000_000)]
+    public int CachedResults { get; set; } = 1_000;
+
+    /// <summary>How long an answer is remembered in memory after it was asked for last.</summary>
+    /// <value>1 second to 1 day. The default is 5 minutes.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan MemoryLifetime { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How long an answer is remembered in Valkey.</summary>
+    /// <value>1 second to 7 days. The default is 1 hour.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "7.00:00:00")]
+    public TimeSpan ResultLifetime { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>From how many chunks on a workspace that is less than 40 % of its space gets an HNSW index of its own; it loses it at half of that.</summary>
+    /// <value>0 (never) to 100,000,000 chunks. The default is 20,000.</value>
+    [Range(0, 100_000_000)]
+    public int PartialIndexChunks { get; set; } = 20_000;
+
+    /// <summary>How often is looked for workspaces that should have, or lose, an index of their own.</summary>
+    /// <value>1 second to 1 day. The default is 5 minutes.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan PromotionInterval { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>How long the figures that planning needs are remembered.</summary>
     /// <value>100 milliseconds to 10 minutes. The default is 5 seconds.</value>

@@ -1,58 +1,40 @@
-using System.Diagnostics;
+using System.Net;
 using System.Text.Json;
-using Microsoft.Extensions.Options;
 using RagPlatform.Contracts;
 using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi.Search;
 
-/// <summary>Answers searches: plans, finds candidates by keyword and by vector, fuses them, and reads the passages.</summary>
+/// <summary>Answers searches: plans, finds candidates, and reads what is shown of them.</summary>
 internal sealed class Searcher(
-    WorkspaceStore workspaces,
     LexicalStore lexical,
     PassageStore passages,
     VectorSearch vectors,
     QueryPlanner planner,
+    CandidateFinder finder,
     EmbeddingGatewayClient embeddings,
-    IOptions<SearchOptions> options,
     TimeProvider time)
 {
     // Passages that vanish between being ranked and being read leave no gap in the page as long as there are spare ones.
     private const int Spare = 5;
 
+    // Marks that no text has: JSON may carry them, but then they are only shown as highlights.
+    private const string HighlightOptions = "StartSel=\u0002,StopSel=\u0003,MaxFragments=2,MaxWords=30,MinWords=10,FragmentDelimiter=\u0004";
+
     /// <summary>Answers a search.</summary>
-    /// <param name="workspace">The workspace; its generation may be old.</param>
-    /// <param name="request">A valid request.</param>
-    /// <param name="filter">Its filter.</param>
+    /// <param name="job">The search.</param>
+    /// <param name="generation">The generation that the answer reflects at least: read before this is called.</param>
     /// <param name="cancellationToken">Cancels the search.</param>
-    /// <returns>The answer; null when the workspace does not exist any more.</returns>
     /// <exception cref="EmbeddingGatewayException">The query could not be embedded.</exception>
-    public async Task<SearchResponse?> SearchAsync(
-        WorkspaceRow workspace, SearchRequest request, Filter? filter, CancellationToken cancellationToken)
+    public async Task<SearchResponse> SearchAsync(SearchJob job, long generation, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        var search = new Search(workspace, request, filter);
-        var embedding = request.Mode == SearchMode.Keyword ? null : EmbedAsync(search, cancellationToken);
-        long? generation;
+        job.Depth = job.Request.Offset + job.Request.Limit;
+        var embedding = job.Mode == SearchMode.Keyword ? null : EmbedAsync(job, cancellationToken);
         try
         {
-            // Before anything is read: what is found is at least of this generation.
-            generation = await search.TimeAsync(workspaces.FindGenerationAsync(workspace.WorkspaceId, cancellationToken), time);
-            if (generation is null)
-            {
-                return null;
-            }
-
-            var reading = request.Mode == SearchMode.Vector ? null : ReadPostingsAsync(search, cancellationToken);
-            search.Plan = await search.TimeAsync(planner.PlanAsync(workspace.WorkspaceId, workspace.Serving, filter, cancellationToken), time);
-            search.Postings = reading is null ? null : await reading;
-            if (search.Postings is not null && filter is not null && search.Plan.FewMatch)
-            {
-                search.Allowed = await search.TimeAsync(
-                    passages.FindMatchingAsync(workspace.WorkspaceId, filter, cancellationToken), time);
-            }
-
-            search.Vector = embedding is null ? null : await embedding;
+            await PrepareAsync(job, cancellationToken);
+            job.Vector = embedding is null ? null : await embedding;
         }
         finally
         {
@@ -60,205 +42,166 @@ internal sealed class Searcher(
             _ = embedding?.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
 
-        var hits = await FindAsync(search, cancellationToken);
+        var (hits, total) = await FindAsync(job, cancellationToken);
+        hits = await DecorateAsync(job, hits, cancellationToken);
         return new(
             hits,
-            request.Mode,
-            search.DescribePlan(),
-            workspace.Serving.Id,
-            generation.Value,
+            job.Mode,
+            job.DescribePlan(),
+            job.Space.Id,
+            generation,
             Cached: false,
-            new(
-                time.GetElapsedTime(started).TotalMilliseconds,
-                search.EmbeddingTime.TotalMilliseconds,
-                search.DatabaseTime.TotalMilliseconds));
+            new(time.GetElapsedTime(started).TotalMilliseconds, job.EmbeddingTime.TotalMilliseconds, job.DatabaseTime.TotalMilliseconds),
+            total,
+            job.Request.Explain ? job.Explain() : null);
     }
 
-    private async Task<float[]> EmbedAsync(Search search, CancellationToken cancellationToken)
+    private async Task<float[]> EmbedAsync(SearchJob job, CancellationToken cancellationToken)
     {
+        if (job.Request.Vector is { } given)
+        {
+            return [.. given];
+        }
+
         var started = time.GetTimestamp();
-        var space = search.Workspace.Serving;
-        var vectors = await embeddings.EmbedAsync(
+        var space = job.Space;
+        var embedded = await embeddings.EmbedAsync(
             new(space.Model, space.Revision, space.Dimensions, space.Normalized, space.QueryPrompt, space.DocumentPrompt, space.MaxTokens, space.Lexical),
             space.Id,
-            [search.Request.Query],
+            [job.Text.Words],
             EmbeddingInput.Query,
-            search.Workspace.Name,
+            job.Workspace.Name,
             cancellationToken);
-        search.EmbeddingTime = time.GetElapsedTime(started);
-        return vectors[0].ToArray();
+        job.EmbeddingTime = time.GetElapsedTime(started);
+        return embedded[0].ToArray();
     }
 
-    private async Task<LexicalQueryRow> ReadPostingsAsync(Search search, CancellationToken cancellationToken) =>
-        await search.TimeAsync(
-            lexical.ReadAsync(search.Workspace.WorkspaceId, search.Workspace.Language, search.Request.Query, cancellationToken), time);
-
-    private async Task<IReadOnlyList<SearchHit>> FindAsync(Search search, CancellationToken cancellationToken)
+    // The postings and the plan, at the same time.
+    private async Task PrepareAsync(SearchJob job, CancellationToken cancellationToken)
     {
-        var request = search.Request;
-        var wanted = request.Offset + request.Limit;
-        if (request is { Mode: SearchMode.Vector, GroupBy: SearchGrouping.Passage, Offset: 0 })
+        var planning = job.TimeAsync(planner.PlanAsync(
+            job.WorkspaceId, job.Space, job.Filter, job.Request.Filter?.GetRawText() ?? "", job.Depth, job.Request.Recall, cancellationToken));
+        if (job.Mode != SearchMode.Vector)
         {
-            var nearest = await FindNearestAsync(search, wanted, withPassages: true, cancellationToken);
-            return [.. nearest.Select(hit => ToHit(hit.Passage!, 1 - hit.Distance)).Where(hit => !(hit.Score < request.MinScore))];
+            var similar = job.Request.Fuzzy
+                ? await job.TimeAsync(lexical.FindSimilarAsync(job.WorkspaceId, job.Workspace.Language, job.Text.Words, cancellationToken))
+                : [];
+            job.Postings = await job.TimeAsync(
+                lexical.ReadAsync(job.WorkspaceId, job.Workspace.Language, job.Text.Words, similar, cancellationToken));
+        }
+
+        job.Plan = await planning;
+        if (job.Postings is not null && job.Filter is not null && job.Plan.FewMatch)
+        {
+            job.Allowed = await job.TimeAsync(passages.FindMatchingAsync(job.WorkspaceId, job.Filter, cancellationToken));
+        }
+    }
+
+    private async Task<(IReadOnlyList<SearchHit> Hits, long? Total)> FindAsync(SearchJob job, CancellationToken cancellationToken)
+    {
+        var request = job.Request;
+        var total = request.Total ? await CountAsync(job, cancellationToken) : null;
+        if (job.Mode == SearchMode.Vector && request is { GroupBy: SearchGrouping.Passage, Offset: 0, Diversity: 0 } && job.Boosts.Count == 0)
+        {
+            var nearest = await finder.FindNearestAsync(job, job.Depth, withPassages: true, cancellationToken);
+            return ([.. nearest.Select(hit => ToHit(hit.Passage!, 1 - hit.Distance)).Where(hit => !(hit.Score < request.MinScore))], total);
         }
 
         // Several passages of one document are one hit when grouped, so it may take more of them to fill the page.
-        for (var depth = request.GroupBy == SearchGrouping.Document ? wanted * 3 : wanted; ; depth *= 4)
+        for (var depth = request.GroupBy == SearchGrouping.Document ? job.Depth * 3 : job.Depth; ; depth *= 4)
         {
-            var (candidates, isAll) = await RankAsync(search, depth + Spare, cancellationToken);
-            if (request.GroupBy == SearchGrouping.Document)
+            var list = await finder.FindAsync(job, depth + Spare, cancellationToken);
+            var candidates = list.Candidates.Where(c => !(c.Score < request.MinScore)).ToList();
+            var shown = request.GroupBy == SearchGrouping.Document ? RankFusion.BestOfDocuments(candidates) : candidates;
+            if (list.IsAll || shown.Count >= job.Depth || candidates.Count < list.Candidates.Count)
             {
-                candidates = RankFusion.BestOfDocuments(candidates);
-            }
-
-            if (isAll || candidates.Count >= wanted)
-            {
-                return await ReadAsync(search, candidates, cancellationToken);
+                return (await ReadAsync(job, shown, candidates, cancellationToken), total);
             }
         }
     }
 
-    private async Task<(List<Candidate> Candidates, bool IsAll)> RankAsync(Search search, int depth, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<SearchHit>> ReadAsync(
+        SearchJob job, List<Candidate> shown, List<Candidate> candidates, CancellationToken cancellationToken)
     {
-        if (search.Request.Mode == SearchMode.Hybrid)
-        {
-            depth = Math.Max(depth, options.Value.FusionDepth);
-            var weight = search.Workspace.Serving.Lexical ? options.Value.LexicalWeight : options.Value.SemanticWeight;
-            var byVector = FindByVectorAsync(search, depth, cancellationToken);
-            var byKeyword = FindByKeywordAsync(search, depth, cancellationToken);
-            await Task.WhenAll(byVector, byKeyword);
-            var (near, allNear) = await byVector;
-            var (matching, allMatching) = await byKeyword;
-            return (RankFusion.ReciprocalRank([(matching, 1), (near, weight)], options.Value.FusionRank), allNear && allMatching);
-        }
-
-        return search.Request.Mode == SearchMode.Vector
-            ? await FindByVectorAsync(search, depth, cancellationToken)
-            : await FindByKeywordAsync(search, depth, cancellationToken);
-    }
-
-    private async Task<(List<Candidate> Candidates, bool IsAll)> FindByVectorAsync(Search search, int depth, CancellationToken cancellationToken)
-    {
-        var nearest = await FindNearestAsync(search, depth, withPassages: false, cancellationToken);
-        return ([.. nearest.Select(hit => new Candidate(hit.ChunkId, hit.DocumentKey, 1 - hit.Distance))], nearest.Count < depth);
-    }
-
-    // Always min(limit, matches): what an index scan did not find is found by comparing all.
-    private async Task<IReadOnlyList<VectorHitRow>> FindNearestAsync(
-        Search search, int limit, bool withPassages, CancellationToken cancellationToken)
-    {
-        var query = new VectorQuery(
-            search.Workspace.WorkspaceId,
-            search.Workspace.Serving,
-            search.Vector!,
-            search.Filter,
-            limit,
-            Math.Clamp(Math.Max(options.Value.EfSearch, limit), 1, 1000),
-            options.Value.MaxScanTuples);
-        search.VectorPlan = search.Plan!.Plan;
-        var nearest = await search.TimeAsync(vectors.FindAsync(query, search.VectorPlan, withPassages, cancellationToken), time);
-        if (search.VectorPlan == VectorPlan.Hnsw && nearest.Count < limit)
-        {
-            search.VectorPlan = search.Filter is null ? VectorPlan.ExactWorkspace : VectorPlan.ExactFilterFirst;
-            search.FellBack = true;
-            nearest = await search.TimeAsync(vectors.FindAsync(query, search.VectorPlan, withPassages, cancellationToken), time);
-        }
-
-        return nearest;
-    }
-
-    private async Task<(List<Candidate> Candidates, bool IsAll)> FindByKeywordAsync(Search search, int depth, CancellationToken cancellationToken)
-    {
-        // Some of the best may be dead or not meet the filter: ask for more until enough are left.
-        for (var k = depth + (depth / 4) + 20; ; k *= 8)
-        {
-            var ranking = Bm25Scorer.Rank(search.Postings!, k, search.Allowed);
-            var live = await search.TimeAsync(
-                passages.FindLiveAsync(
-                    search.Workspace.WorkspaceId,
-                    [.. ranking.Best.Select(s => s.LexicalId)],
-                    search.Allowed is null ? search.Filter : null,
-                    cancellationToken),
-                time);
-            if (live.Count >= depth || ranking.IsAll)
-            {
-                return ([.. live.Take(depth).Select(row => new Candidate(row.ChunkId, row.DocumentKey, ranking.Best[(int)row.Rank - 1].Score))],
-                    ranking.IsAll && live.Count <= depth);
-            }
-        }
-    }
-
-    private async Task<IReadOnlyList<SearchHit>> ReadAsync(Search search, List<Candidate> candidates, CancellationToken cancellationToken)
-    {
-        var request = search.Request;
-        var page = candidates.Where(c => !(c.Score < request.MinScore)).Skip(request.Offset).Take(request.Limit + Spare).ToList();
+        var request = job.Request;
+        var page = shown.Skip(request.Offset).Take(request.Limit + Spare).ToList();
         if (page.Count == 0)
         {
             return [];
         }
 
-        var scores = page.ToDictionary(c => c.ChunkId, c => c.Score);
-        var rows = await search.TimeAsync(
-            passages.ReadAsync(search.Workspace.WorkspaceId, [.. page.Select(c => c.ChunkId)], cancellationToken), time);
-        return [.. rows.Take(request.Limit).Select(row => ToHit(row, scores[row.ChunkId]))];
+        var others = new Dictionary<long, List<Candidate>>();
+        if (request is { GroupBy: SearchGrouping.Document, Passages: > 1 })
+        {
+            foreach (var of in page)
+            {
+                others[of.ChunkId] = [.. candidates.Where(c => c.DocumentKey == of.DocumentKey && c.ChunkId != of.ChunkId).Take(request.Passages - 1)];
+            }
+        }
+
+        var scores = candidates.ToDictionary(c => c.ChunkId, c => c.Score);
+        var rows = await job.TimeAsync(passages.ReadAsync(
+            job.WorkspaceId, [.. page.Concat(others.Values.SelectMany(o => o)).Select(c => c.ChunkId)], cancellationToken));
+        var byId = rows.ToDictionary(row => row.ChunkId);
+        return
+        [
+            .. page.Where(c => byId.ContainsKey(c.ChunkId)).Take(request.Limit).Select(c => ToHit(byId[c.ChunkId], c.Score) with
+            {
+                Passages = others.TryGetValue(c.ChunkId, out var more)
+                    ? [.. more.Where(o => byId.ContainsKey(o.ChunkId)).Select(o => new SearchPassage(
+                        o.ChunkId, byId[o.ChunkId].Ordinal, scores[o.ChunkId], byId[o.ChunkId].Text))]
+                    : null,
+            }),
+        ];
     }
+
+    private async Task<IReadOnlyList<SearchHit>> DecorateAsync(SearchJob job, IReadOnlyList<SearchHit> hits, CancellationToken cancellationToken)
+    {
+        long[] ids = [.. hits.Select(h => h.ChunkId)];
+        if (job.Request.Highlight && ids.Length > 0 && job.Text.Words.Length > 0)
+        {
+            var excerpts = await job.TimeAsync(passages.HighlightAsync(
+                job.WorkspaceId, ids, job.Workspace.Language, job.Text.Words, HighlightOptions, cancellationToken));
+            hits = [.. hits.Select(hit => hit with { Highlights = excerpts.TryGetValue(hit.ChunkId, out var text) ? ToHtml(text) : [] })];
+        }
+
+        if (job.Request.Neighbors > 0 && ids.Length > 0)
+        {
+            var neighbors = await job.TimeAsync(passages.ReadNeighborsAsync(job.WorkspaceId, ids, job.Request.Neighbors, cancellationToken));
+            hits = [.. hits.Select(hit => hit with
+            {
+                Neighbors = [.. neighbors[hit.ChunkId].Select(n => new SearchPassage(n.ChunkId, n.Ordinal, 0, n.Text))],
+            })];
+        }
+
+        return hits;
+    }
+
+    private async Task<long?> CountAsync(SearchJob job, CancellationToken cancellationToken)
+    {
+        var byDocument = job.Request.GroupBy == SearchGrouping.Document;
+        if (job.Mode == SearchMode.Keyword || job.Text.Phrases.Count > 0)
+        {
+            var ranking = Bm25Scorer.Rank(job.Postings!, int.MaxValue / 2, job.Allowed);
+            var live = await job.TimeAsync(passages.FindLiveAsync(
+                job.WorkspaceId,
+                [.. ranking.Best.Select(s => s.LexicalId)],
+                job.Allowed is null ? job.Filter : null,
+                job.Text.Phrases,
+                cancellationToken));
+            return byDocument ? live.Select(row => row.DocumentKey).Distinct().Count() : live.Count;
+        }
+
+        var (chunks, documents) = await job.TimeAsync(vectors.CountAsync(job.WorkspaceId, job.Space, job.Filter, cancellationToken));
+        return byDocument ? documents : chunks;
+    }
+
+    private static string[] ToHtml(string excerpts) =>
+    [
+        .. excerpts.Split('\u0004').Select(excerpt =>
+            WebUtility.HtmlEncode(excerpt.Trim()).Replace("\u0002", "<mark>", StringComparison.Ordinal).Replace("\u0003", "</mark>", StringComparison.Ordinal)),
+    ];
 
     private static SearchHit ToHit(PassageRow row, double score) => new(
         row.DocumentId, row.ChunkId, row.Ordinal, score, row.Title, row.Heading, row.Text, JsonElement.Parse(row.Metadata));
-
-    /// <summary>A search on its way.</summary>
-    private sealed class Search(WorkspaceRow workspace, SearchRequest request, Filter? filter)
-    {
-        private long _databaseTicks;
-
-        public WorkspaceRow Workspace { get; } = workspace;
-
-        public SearchRequest Request { get; } = request;
-
-        public Filter? Filter { get; } = filter;
-
-        public SearchPlan? Plan { get; set; }
-
-        public LexicalQueryRow? Postings { get; set; }
-
-        public IReadOnlySet<long>? Allowed { get; set; }
-
-        public float[]? Vector { get; set; }
-
-        public VectorPlan VectorPlan { get; set; }
-
-        public bool FellBack { get; set; }
-
-        public TimeSpan EmbeddingTime { get; set; }
-
-        public TimeSpan DatabaseTime => TimeSpan.FromTicks(Volatile.Read(ref _databaseTicks));
-
-        public async Task<T> TimeAsync<T>(Task<T> work, TimeProvider time)
-        {
-            var started = time.GetTimestamp();
-            var result = await work;
-            Interlocked.Add(ref _databaseTicks, time.GetElapsedTime(started).Ticks);
-            return result;
-        }
-
-        /// <summary>The access paths, as <c>bm25+hnsw</c>; <c>hnsw>exact</c> when the index did not find enough.</summary>
-        public string DescribePlan()
-        {
-            var byVector = (FellBack ? "hnsw>" : "") + VectorPlan switch
-            {
-                VectorPlan.ExactFilterFirst => "exact-filtered",
-                VectorPlan.Hnsw => "hnsw",
-                _ => "exact",
-            };
-            var byKeyword = Allowed is null ? "bm25" : "bm25-filtered";
-            return Request.Mode switch
-            {
-                SearchMode.Keyword => byKeyword,
-                SearchMode.Vector => byVector,
-                SearchMode.Hybrid => $"{byKeyword}+{byVector}",
-                _ => throw new UnreachableException(),
-            };
-        }
-    }
 }

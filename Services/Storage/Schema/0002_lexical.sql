@@ -53,6 +53,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
             '-', ' '), '/', ' '), '.', ' '), '_', ' '), '<', ' '), '>', ' '), '&', ' '), '@', ' '), ':', ' '), '~', ' '), '+', ' '))
 $$;
 
+-- A query for texts with any of some terms.
+CREATE FUNCTION lexical_any(terms text[]) RETURNS tsquery
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(string_agg('''' || replace(replace(t, '\', '\\'), '''', '''''') || '''', '|'), '')::tsquery FROM unnest(terms) AS u (t)
+$$;
+
 CREATE FUNCTION chunks_lexical() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     terms tsvector;

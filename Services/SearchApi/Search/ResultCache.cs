@@ -1,0 +1,130 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Microsoft.Extensions.Caching.Memory;
+using Microsoft.Extensions.Options;
+using RagPlatform.Contracts;
+using RagPlatform.ServiceDefaults.Connections;
+
+namespace RagPlatform.SearchApi.Search;
+
+/// <summary>
+/// Answers that were given before, in memory and in Valkey. The key has the workspace's generation, which the caller has just read from
+/// PostgreSQL: a change raises it in its own transaction, so after a write's answer no older result can be found, in this process or another.
+/// </summary>
+internal sealed class ResultCache : IDisposable
+{
+    private readonly CacheConnection _valkey;
+    private readonly SearchMetrics _metrics;
+    private readonly SearchOptions _options;
+    private readonly MemoryCache _memory;
+    private readonly ConcurrentDictionary<string, Task<SearchResponse>> _running = new(StringComparer.Ordinal);
+
+    public ResultCache(CacheConnection valkey, SearchMetrics metrics, IOptions<SearchOptions> options)
+    {
+        _valkey = valkey;
+        _metrics = metrics;
+        _options = options.Value;
+        _memory = new(new MemoryCacheOptions { SizeLimit = _options.CachedResults });
+    }
+
+    /// <summary>The key of a search's answer. Text and filter are hashed, so that they are not readable in Valkey.</summary>
+    public static string KeyOf(SearchJob job, long generation)
+    {
+        var canonical = JsonSerializer.SerializeToUtf8Bytes(job.Request with { MinGeneration = null, NoCache = false }, RagJson.Options);
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"rag:search:v1:{job.WorkspaceId}:{generation}:{job.Space.Id}:{Convert.ToHexStringLower(SHA256.HashData(canonical))}");
+    }
+
+    /// <summary>Finds an answer, or joins in computing it when somebody else does already, or computes it.</summary>
+    /// <param name="key">The answer's key.</param>
+    /// <param name="compute">Computes it. It is not cancelled with the caller, because others may wait for the same.</param>
+    /// <param name="cancellationToken">Cancels waiting.</param>
+    /// <returns>The answer, and whether it was there.</returns>
+    public async ValueTask<(SearchResponse Response, bool Cached)> GetAsync(
+        string key, Func<Task<SearchResponse>> compute, CancellationToken cancellationToken)
+    {
+        if (_memory.TryGetValue(key, out SearchResponse? known))
+        {
+            _metrics.CountCache("memory");
+            return (known!, true);
+        }
+
+        if (await FindInValkeyAsync(key, cancellationToken) is { } remembered)
+        {
+            Remember(key, remembered);
+            _metrics.CountCache("valkey");
+            return (remembered, true);
+        }
+
+        var created = new TaskCompletionSource<SearchResponse>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var running = _running.GetOrAdd(key, created.Task);
+        if (running != created.Task)
+        {
+            _metrics.CountCache("joined");
+            return (await running.WaitAsync(cancellationToken), true);
+        }
+
+        _metrics.CountCache("miss");
+        try
+        {
+            var response = await compute();
+            Remember(key, response);
+            created.SetResult(response);
+            if (_valkey.IsAvailable)
+            {
+                var json = JsonSerializer.SerializeToUtf8Bytes(response, RagJson.Options);
+                await _valkey.TryAsync(db => db.StringSetAsync(key, json, _options.ResultLifetime), CancellationToken.None);
+            }
+
+            return (response, false);
+        }
+        catch (Exception e)
+        {
+            created.SetException(e);
+            _ = created.Task.Exception;
+            throw;
+        }
+        finally
+        {
+            _running.TryRemove(key, out _);
+        }
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _memory.Dispose();
+
+    private async ValueTask<SearchResponse?> FindInValkeyAsync(string key, CancellationToken cancellationToken)
+    {
+        if (!_valkey.IsAvailable)
+        {
+            return null;
+        }
+
+        var (answered, value) = await _valkey.TryGetAsync(db => db.StringGetAsync(key), cancellationToken);
+        if (!answered || value.IsNull)
+        {
+            return null;
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize<SearchResponse>((byte[])value!, RagJson.Options);
+        }
+        catch (JsonException)
+        {
+            // Written by another version: a miss.
+            return null;
+        }
+    }
+
+    private void Remember(string key, SearchResponse response)
+    {
+        using var entry = _memory.CreateEntry(key);
+        entry.Value = response;
+        entry.Size = 1;
+        entry.SlidingExpiration = _options.MemoryLifetime;
+    }
+}

@@ -119,13 +119,16 @@ public sealed class LexicalIndexTests(TestDatabase database) : IClassFixture<Tes
         var corpus = await SearchCorpus.CreateAsync(database, "quiet", "simple", Cancelled);
         await AddDocumentsAsync(corpus, new Random(5), 0, 10);
 
+        // Other tests of the class leave something to fold as well.
+        var waiting = (await corpus.QueryAsync<long>("SELECT count(*) FROM lexical_delta WHERE $1 > 0", Cancelled)).Single();
         var folded = 0;
         for (var i = 0; i < 3; i++)
         {
             folded += await _folder.FoldAsync(Cancelled);
         }
 
-        Assert.InRange(folded, 10, 30);
+        Assert.True(waiting >= 10);
+        Assert.Equal(waiting, folded);
         Assert.Empty(await corpus.QueryAsync<long>("SELECT lexical_id FROM lexical_delta WHERE workspace_id = $1", Cancelled));
     }
 

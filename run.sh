@@ -142,6 +142,8 @@ if $smoke; then
   node_options+=(--port 0 --dashboard-port 0 --embedding-port 0 --worker-port 0 --log Warning)
   start_single
   index_documentation || die "smoke: the documentation could not be indexed."
+  # The first query of a process compiles what the next ones use.
+  ./rag search "What is a chunk?" --workspace docs --limit 1 --json --url "$api" --key-file "$data/admin.key" >/dev/null || die "smoke: the search failed."
   answer=$(./rag search "$question" --workspace docs --limit 1 --json --url "$api" --key-file "$data/admin.key") || die "smoke: the search failed."
   hit=$(sed -n 's/^ *"documentId": "\(.*\)",\{0,1\}$/\1/p' <<<"$answer" | head -n 1)
   time_ms=$(sed -n 's/^ *"total": \([0-9.]*\),\{0,1\}$/\1/p' <<<"$answer" | head -n 1)

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Configuration.Memory;
 using Microsoft.Extensions.Options;
 using RagPlatform.Dashboard;
@@ -252,6 +253,8 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection(_settings);
         builder.Configuration.AddInMemoryCollection(_options.Settings);
         builder.WebHost.UseUrls($"http://{(_options.Listen.Contains(':', StringComparison.Ordinal) ? $"[{_options.Listen}]" : _options.Listen)}:{port}");
+        // Beside the data, not in the home folder, where they would outlive it.
+        builder.Services.AddDataProtection().PersistKeysToFileSystem(new DirectoryInfo(_folder.PathOf("data-protection")));
         // The node decides when a service stops: not each of the four by itself when a signal comes.
         builder.Services.AddSingleton<IHostLifetime, NodeLifetime>();
         _options.Configure?.Invoke(assembly, builder);
@@ -262,6 +265,8 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         ["Logging:LogLevel:Default"] = _options.LogLevel.ToString(),
         ["Logging:LogLevel:Microsoft"] = nameof(LogLevel.Warning),
         ["Logging:LogLevel:System"] = nameof(LogLevel.Warning),
+        // It warns that keys in files are not encrypted; the folder is its owner's only.
+        ["Logging:LogLevel:Microsoft.AspNetCore.DataProtection"] = nameof(LogLevel.Error),
         ["Logging:LogLevel:Npgsql"] = nameof(LogLevel.Warning),
         ["Logging:LogLevel:Polly"] = nameof(LogLevel.Error),
     };

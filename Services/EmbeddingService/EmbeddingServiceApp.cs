@@ -1,3 +1,4 @@
+using RagPlatform.EmbeddingService.Operations;
 using RagPlatform.EmbeddingService.Wire;
 using RagPlatform.ServiceDefaults;
 using RagPlatform.ServiceDefaults.Auth;
@@ -40,6 +41,7 @@ public static class EmbeddingServiceApp
         app.UseAuthorization();
         app.MapDefaultEndpoints();
         app.MapEmbeddings();
+        app.MapOperations();
         return app;
     }
 }

@@ -4,6 +4,7 @@ using Microsoft.FeatureManagement;
 using RagPlatform.EmbeddingService.Budgets;
 using RagPlatform.EmbeddingService.Caching;
 using RagPlatform.EmbeddingService.Gateway;
+using RagPlatform.EmbeddingService.Operations;
 using RagPlatform.EmbeddingService.Providers;
 using RagPlatform.EmbeddingService.Registry;
 
@@ -36,6 +37,13 @@ internal static partial class EmbeddingServiceExtensions
         services.AddSingleton<VectorFetcher>();
         services.AddSingleton<EmbeddingGateway>();
         services.AddHostedService<ModelAnnouncement>();
+        services.AddSingleton<ModelAliases>();
+        services.AddHosted<RegistryUpdater>();
+        services.AddSingleton<IValidateOptions<CanaryOptions>, CanaryOptionsValidator>();
+        services.AddOptions<CanaryOptions>().BindConfiguration(CanaryOptions.Section).ValidateOnStart();
+        services.AddHosted<CanaryCheck>();
+        services.AddSingleton<CacheOperations>();
+        services.AddHostedService<CacheWarmer>();
         return builder;
     }
 

@@ -182,6 +182,7 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
 
             var items = AnswerCheck.Check(answer, target.Space.Dimensions, target.Space.Normalized, texts.Length, estimates);
             endpoint.Breaker.Succeeded();
+            endpoint.Used = true;
             known = true;
             return items;
         }

@@ -44,6 +44,7 @@ internal sealed class ModelEndpoint(
     Breaker breaker)
 {
     private volatile bool _impostor;
+    private volatile bool _used;
 
     public string Provider { get; } = provider;
 
@@ -63,6 +64,16 @@ internal sealed class ModelEndpoint(
         get => _impostor;
         set => _impostor = value;
     }
+
+    /// <summary>Whether it was called since the start.</summary>
+    public bool Used
+    {
+        get => _used;
+        set => _used = value;
+    }
+
+    /// <summary>Whether it was compared with what it answered before.</summary>
+    public bool Checked { get; set; }
 
     public bool Healthy => !Impostor && !Breaker.IsOpen;
 

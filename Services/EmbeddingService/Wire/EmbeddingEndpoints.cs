@@ -25,16 +25,19 @@ internal static class EmbeddingEndpoints
     {
         var services = context.RequestServices;
         var request = await EmbeddingRequestReader.ReadAsync(context.Request.BodyReader, context.RequestAborted);
-        var target = services.GetRequiredService<ModelRegistry>().Resolve(request.Model, request.Dimensions);
+        var workspace = WorkspaceOf(context);
+        var registry = services.GetRequiredService<ModelRegistry>();
+        var model = services.GetRequiredService<ModelAliases>().Resolve(request.Model, workspace, registry.DefaultModel);
+        var target = registry.Resolve(model, request.Dimensions);
         CheckSpace(context.Request, request, target);
 
-        var call = CreateCall(context, request, target);
+        var call = CreateCall(context, request, target, workspace);
         var result = await services.GetRequiredService<EmbeddingGateway>().EmbedAsync(call, context.RequestAborted);
 
         context.Response.ContentType = "application/json";
         context.Response.Headers[EmbeddingHeaders.Space] = target.Id;
         context.Response.Headers[CacheHeader] = Describe(result.Tiers);
-        EmbeddingResponseWriter.Write(context.Response.BodyWriter, request.Model, result.Vectors, result.Tokens, request.Base64);
+        EmbeddingResponseWriter.Write(context.Response.BodyWriter, model, result.Vectors, result.Tokens, request.Base64);
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     }
 
@@ -55,28 +58,31 @@ internal static class EmbeddingEndpoints
         }
     }
 
-    private static EmbeddingCall CreateCall(HttpContext context, EmbeddingRequest request, ModelSpace target)
+    private static EmbeddingCall CreateCall(HttpContext context, EmbeddingRequest request, ModelSpace target, string workspace)
     {
         var headers = context.Request.Headers;
         var input = Choice(headers, EmbeddingHeaders.Input, "document", "query") ? EmbeddingInput.Query : EmbeddingInput.Document;
         var interactive = headers.ContainsKey(EmbeddingHeaders.Priority)
             ? Choice(headers, EmbeddingHeaders.Priority, "bulk", "interactive")
             : input == EmbeddingInput.Query || request.Texts.Count == 1;
-        var workspace = headers.TryGetValue(EmbeddingHeaders.Workspace, out var named) ? named.ToString() : "";
-        if (workspace.Length > 63)
+        var bypass = headers.TryGetValue(CacheHeader, out var cache) && cache.ToString() == "bypass" && context.User.IsAdmin();
+        return new EmbeddingCall(target, request.Texts, input, interactive, workspace, context.User.IsAdmin() ? "" : context.User.FindKeyId() ?? "", bypass);
+    }
+
+    // A key's own workspace; the one that an admin names.
+    private static string WorkspaceOf(HttpContext context)
+    {
+        var own = context.User.FindWorkspace();
+        var named = context.Request.Headers.TryGetValue(EmbeddingHeaders.Workspace, out var header) ? header.ToString() : "";
+        if (named.Length > 63)
         {
             throw GatewayException.Invalid($"The header {EmbeddingHeaders.Workspace} is no workspace's name.", EmbeddingHeaders.Workspace);
         }
 
-        var own = context.User.FindWorkspace();
-        if (own is not null && workspace.Length > 0 && workspace != own)
-        {
-            throw new GatewayException(
+        return own is null || named.Length == 0 || named == own
+            ? own ?? named
+            : throw new GatewayException(
                 StatusCodes.Status403Forbidden, "invalid_request_error", "forbidden", "The key is another workspace's.", EmbeddingHeaders.Workspace);
-        }
-
-        var bypass = headers.TryGetValue(CacheHeader, out var cache) && cache.ToString() == "bypass" && context.User.IsAdmin();
-        return new EmbeddingCall(target, request.Texts, input, interactive, own ?? workspace, own is null ? "" : context.User.FindKeyId() ?? "", bypass);
     }
 
     private static string Describe(in TierCounts tiers) => string.Create(

@@ -1,0 +1,106 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using RagPlatform.Integration.Tests.Infrastructure;
+using RagPlatform.SingleNode.ScriptedProvider;
+using RagPlatform.SingleNode.Servers;
+
+namespace RagPlatform.Integration.Tests.Embedding;
+
+/// <summary>Servers of its own, because they are stopped in the middle.</summary>
+public sealed class OutageTests : IAsyncLifetime
+{
+    private const int Stop = 19;
+    private const int Continue = 18;
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rag-tests-");
+    private ScriptedEmbeddingServer _provider = null!;
+    private LocalValkey? _valkey;
+    private LocalPostgres? _postgres;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => _provider = await ScriptedEmbeddingServer.StartAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await (_valkey?.DisposeAsync() ?? ValueTask.CompletedTask);
+        await (_postgres?.DisposeAsync() ?? ValueTask.CompletedTask);
+        await _provider.DisposeAsync();
+        _folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task Embed_ValkeyAndPostgresArePaused_NoRequestFailsAndTheyComeBack()
+    {
+        var program = Requirements.NeedValkey();
+        Requirements.NeedPostgres();
+        _valkey = await LocalValkey.StartAsync(
+            program, new LocalValkeyOptions(Path.Combine(_folder.FullName, "valkey"), "secret", Durable: false), NullLogger.Instance, Token);
+        _postgres = await LocalPostgres.StartAsync(
+            new LocalPostgresOptions(Path.Combine(_folder.FullName, "postgres"), "secret", Durable: false), NullLogger.Instance, Token);
+        await using var replica = await Replica.StartAsync(
+            _provider, _postgres.ConnectionString, _valkey.ConnectionString, "outage",
+            ("Cache:CommandTimeout", "00:00:00.020"), ("Embedding:Cache:DurableTimeout", "00:00:00.025"));
+        await RunAsync(replica, "before", 50);
+
+        // All connections of PostgreSQL are processes of their own: those have to be paused too.
+        var processes = ServerProcesses(_postgres.ProcessId!.Value).Append(_valkey.ProcessId!.Value).ToArray();
+        Signal(Stop, processes);
+        double[] paused;
+        try
+        {
+            paused = await RunAsync(replica, "paused", 200);
+        }
+        finally
+        {
+            Signal(Continue, processes);
+        }
+
+        Array.Sort(paused);
+        Assert.True(paused[(int)(paused.Length * 0.9)] < 100, $"p90 {paused[(int)(paused.Length * 0.9)]:0.0} ms");
+        for (var i = 0; i < 100 && !(await WarmAgainAsync(replica, i)); i++)
+        {
+            await Task.Delay(100, Token);
+        }
+
+        Assert.True(await WarmAgainAsync(replica, 1_000));
+    }
+
+    // A text that only L2 or L3 can have: it is removed from memory in between.
+    private static async Task<bool> WarmAgainAsync(Replica replica, int i)
+    {
+        var text = $"again {i}";
+        await replica.EmbedAsync([text]);
+        replica.Get<EmbeddingService.Caching.MemoryTier>().Remove(replica.KeyOf(text));
+        return (await replica.EmbedAsync([text])).Tiers.Contains("l2=1", StringComparison.Ordinal);
+    }
+
+    private static async Task<double[]> RunAsync(Replica replica, string name, int count)
+    {
+        var durations = new double[count];
+        for (var i = 0; i < count; i++)
+        {
+            var start = TimeProvider.System.GetTimestamp();
+            var answer = await replica.EmbedAsync([$"{name} {i}"]);
+            durations[i] = TimeProvider.System.GetElapsedTime(start).TotalMilliseconds;
+            Assert.Equal(200, answer.Status);
+            Assert.Equal(Replica.Right($"{name} {i}"), answer.Vectors.Single());
+        }
+
+        return durations;
+    }
+
+    private static IEnumerable<int> ServerProcesses(int parent)
+    {
+        yield return parent;
+        foreach (var child in File.ReadAllText($"/proc/{parent}/task/{parent}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            yield return int.Parse(child, null);
+        }
+    }
+
+    private static void Signal(int signal, IEnumerable<int> processes)
+    {
+        using var kill = System.Diagnostics.Process.Start("kill", ["-" + signal, .. processes.Select(id => $"{id}")]);
+        kill.WaitForExit();
+    }
+}

@@ -18,9 +18,9 @@ public sealed record VectorStatistics(
 /// <param name="Space">The space that serves it.</param>
 /// <param name="Chunks">Its live chunks.</param>
 /// <param name="TableRows">Vectors of the whole space.</param>
-/// <param name="HasPartialIndex">Whether it has an HNSW index of its own, be it usable or half built.</param>
-/// <param name="IsValid">Whether that index can be used.</param>
-public sealed record WorkspaceShareRow(int WorkspaceId, SpaceRow Space, long Chunks, double TableRows, bool HasPartialIndex, bool IsValid);
+/// <param name="HasPartialIndex">Whether it has an HNSW index of its own, whatever its state.</param>
+/// <param name="IsAlive">Whether that index can be used or is being built; else its building was interrupted.</param>
+public sealed record WorkspaceShareRow(int WorkspaceId, SpaceRow Space, long Chunks, double TableRows, bool HasPartialIndex, bool IsAlive);
 
 /// <summary>Reads what planning is based on, and gives large workspaces HNSW indexes of their own.</summary>
 public sealed class PlannerStore(NpgsqlDataSource dataSource)
@@ -55,7 +55,9 @@ public sealed class PlannerStore(NpgsqlDataSource dataSource)
         """;
 
     private const string SharesSql = $"""
-        SELECT w.workspace_id, n.chunks, greatest(t.reltuples, 0)::float8, p.indexrelid IS NOT NULL, coalesce(p.indisvalid, false), {SpaceRow.Columns}
+        SELECT w.workspace_id, n.chunks, greatest(t.reltuples, 0)::float8, p.indexrelid IS NOT NULL,
+               coalesce(p.indisvalid, false) OR EXISTS (SELECT FROM pg_stat_progress_create_index g WHERE g.index_relid = p.indexrelid),
+               {SpaceRow.Columns}
         FROM (SELECT workspace_id, sum(chunks)::bigint AS chunks FROM lexical_counts GROUP BY workspace_id) n
         JOIN workspaces w ON w.workspace_id = n.workspace_id AND w.deleted_at IS NULL
         JOIN routes r ON r.workspace_id = w.workspace_id

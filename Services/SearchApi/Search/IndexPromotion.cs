@@ -25,7 +25,7 @@ internal sealed partial class IndexPromotion(
         foreach (var share in await store.ListSharesAsync(threshold, cancellationToken))
         {
             var part = share.Chunks / Math.Max(1, Math.Max(share.TableRows, share.Chunks));
-            if (share.HasPartialIndex && (share.Chunks < threshold / Hysteresis || part > LargeShare * Hysteresis))
+            if (share.HasPartialIndex && (!share.IsAlive || share.Chunks < threshold / Hysteresis || part > LargeShare * Hysteresis))
             {
                 await store.DropPartialIndexAsync(share.WorkspaceId, share.Space, cancellationToken);
                 LogDropped(share.WorkspaceId, share.Space.Id, share.Chunks);

@@ -20,8 +20,9 @@ public sealed class VectorSearchTests(TestDatabase database) : IClassFixture<Tes
         await CreateAsync("plans-other", random, 500);
         await corpus.ExecuteAsync(
             $"CREATE INDEX ON {corpus.Workspace.Serving.VectorTable} USING hnsw (embedding vector_cosine_ops)", Cancelled, parameters: false);
-        var statistics = await _search.GetStatisticsAsync(corpus.WorkspaceId, corpus.Workspace.Serving, Cancelled);
-        Assert.Equal(new(1500, 1, true), statistics);
+        var statistics = await new PlannerStore(database.DataSource).GetStatisticsAsync(corpus.WorkspaceId, corpus.Workspace.Serving, Cancelled);
+        Assert.Equal((1500, 1, true, false), (statistics.Chunks, statistics.ChunksADocument, statistics.HasIndex, statistics.HasPartialIndex));
+        Assert.InRange(statistics.Sample.Distinct().Count(), 100, 300);
 
         foreach (var (json, condition) in Filters())
         {
@@ -36,11 +37,11 @@ public sealed class VectorSearchTests(TestDatabase database) : IClassFixture<Tes
                 {
                     var exact = await _search.FindAsync(
                         new(corpus.WorkspaceId, corpus.Workspace.Serving, query, filter, 10), plan, withPassages: false, Cancelled);
-                    Assert.Equal(expected, exact.Select(h => h.ChunkId));
+                    Assert.Equal(expected, exact.Hits.Select(h => h.ChunkId));
                 }
 
-                var near = await _search.FindAsync(
-                    new(corpus.WorkspaceId, corpus.Workspace.Serving, query, filter, 10), VectorPlan.Hnsw, withPassages: true, Cancelled);
+                var near = (await _search.FindAsync(
+                    new(corpus.WorkspaceId, corpus.Workspace.Serving, query, filter, 10, Candidates: 40), VectorPlan.Hnsw, withPassages: true, Cancelled)).Hits;
                 Assert.Equal(near.Select(h => h.Distance).Order(), near.Select(h => h.Distance));
                 Assert.All(near, h => Assert.True(condition(int.Parse(h.Passage!.DocumentId.AsSpan(1), null))));
                 found += near.Count(h => expected.Contains(h.ChunkId));
@@ -52,13 +53,32 @@ public sealed class VectorSearchTests(TestDatabase database) : IClassFixture<Tes
     }
 
     [Fact]
+    public async Task CreatePartialIndex_ForAWorkspace_IsKnownUsedAndDropped()
+    {
+        var random = new Random(24);
+        var (corpus, vectors) = await CreateAsync("partial", random, 300);
+        var (space, store) = (corpus.Workspace.Serving, new PlannerStore(database.DataSource));
+        await store.CreatePartialIndexAsync(corpus.WorkspaceId, space, Cancelled);
+
+        Assert.True((await store.GetStatisticsAsync(corpus.WorkspaceId, space, Cancelled)).HasPartialIndex);
+        var share = Assert.Single(await store.ListSharesAsync(1_000_000, Cancelled));
+        Assert.Equal((corpus.WorkspaceId, 300, true, true), (share.WorkspaceId, share.Chunks, share.HasPartialIndex, share.IsAlive));
+        var (hits, candidates) = await _search.FindAsync(
+            new(corpus.WorkspaceId, space, vectors[7].Vector, null, 5, Candidates: 20), VectorPlan.PartialHnsw, withPassages: false, Cancelled);
+        Assert.Equal((vectors[7].ChunkId, 5, 20), (hits[0].ChunkId, hits.Count, candidates));
+
+        await store.DropPartialIndexAsync(corpus.WorkspaceId, space, Cancelled);
+        Assert.False((await store.GetStatisticsAsync(corpus.WorkspaceId, space, Cancelled)).HasPartialIndex);
+    }
+
+    [Fact]
     public async Task Find_AfterADocumentIsDeleted_DoesNotFindIt()
     {
         var random = new Random(22);
         var (corpus, vectors) = await CreateAsync("deleted", random, 20);
         await corpus.DeleteAsync("d" + vectors[0].Number, Cancelled);
 
-        var hits = await _search.FindAsync(
+        var (hits, _) = await _search.FindAsync(
             new(corpus.WorkspaceId, corpus.Workspace.Serving, vectors[0].Vector, null, 100), VectorPlan.ExactWorkspace, withPassages: true, Cancelled);
 
         Assert.Equal(19, hits.Count);
@@ -76,7 +96,7 @@ public sealed class VectorSearchTests(TestDatabase database) : IClassFixture<Tes
 
         await Assert.ThrowsAsync<PostgresException>(() => search.FindAsync(query, VectorPlan.Hnsw, withPassages: false, Cancelled));
 
-        Assert.Equal(5, (await search.FindAsync(query with { Vector = vectors[0].Vector }, VectorPlan.ExactWorkspace, false, Cancelled)).Count);
+        Assert.Equal(5, (await search.FindAsync(query with { Vector = vectors[0].Vector }, VectorPlan.ExactWorkspace, false, Cancelled)).Hits.Count);
         await using var setting = single.CreateCommand("SHOW enable_sort");
         Assert.Equal("on", await setting.ExecuteScalarAsync(Cancelled));
     }

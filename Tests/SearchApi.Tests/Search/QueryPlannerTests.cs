@@ -1,0 +1,53 @@
+using RagPlatform.Contracts;
+using RagPlatform.SearchApi.Search;
+using RagPlatform.Storage;
+
+namespace RagPlatform.SearchApi.Tests.Search;
+
+public sealed class QueryPlannerTests
+{
+    [Theory]
+    [InlineData(300, 100_000, 300, false, VectorPlan.ExactWorkspace)]
+    [InlineData(2_500, 100_000, 2_500, false, VectorPlan.ExactWorkspace)]
+    [InlineData(50_000, 100_000, 50_000, false, VectorPlan.Hnsw)]
+    [InlineData(50_000, 100_000, 25_000, true, VectorPlan.Hnsw)]
+    [InlineData(50_000, 100_000, 5_000, true, VectorPlan.Hnsw)]
+    [InlineData(50_000, 100_000, 500, true, VectorPlan.ExactFilterFirst)]
+    [InlineData(50_000, 100_000, 0, true, VectorPlan.ExactFilterFirst)]
+    public void Choose_ByShareOfTheSpace_TakesTheCheapestPath(long chunks, double rows, double matching, bool hasFilter, VectorPlan expected)
+    {
+        var plan = QueryPlanner.Choose(new(chunks, 1, rows, true, false, []), matching, hasFilter, 10, SearchRecall.Balanced);
+
+        Assert.Equal(expected, plan.Plan);
+        Assert.Equal(plan.Alternatives.Min(a => a.Cost), plan.Alternatives[0].Cost);
+    }
+
+    [Fact]
+    public void Choose_OfASmallPartOfALargeSpace_TakesItsOwnIndex() =>
+        Assert.Equal(
+            VectorPlan.PartialHnsw,
+            QueryPlanner.Choose(new(100_000, 1, 10_000_000, true, true, []), 100_000, false, 10, SearchRecall.Balanced).Plan);
+
+    [Fact]
+    public void Choose_WithoutIndex_ComparesAll() =>
+        Assert.Equal(
+            VectorPlan.ExactWorkspace,
+            QueryPlanner.Choose(new(100_000, 1, 100_000, false, false, []), 100_000, false, 10, SearchRecall.Balanced).Plan);
+
+    [Fact]
+    public void Choose_OfExactRecall_NeverTakesAnIndex() =>
+        Assert.DoesNotContain(
+            QueryPlanner.Choose(new(100_000, 1, 100_000, true, true, []), 100_000, false, 10, SearchRecall.Exact).Alternatives,
+            a => a.Plan.StartsWith("hnsw", StringComparison.Ordinal));
+
+    [Fact]
+    public void Choose_OfHigherRecall_KeepsMoreCandidates()
+    {
+        var statistics = new VectorStatistics(100_000, 1, 100_000, true, false, []);
+
+        var ef = new[] { SearchRecall.Fast, SearchRecall.Balanced, SearchRecall.High }
+            .Select(recall => QueryPlanner.Choose(statistics, 100_000, false, 10, recall).EfSearch).ToList();
+
+        Assert.Equal(ef.Distinct().Order(), ef);
+    }
+}

@@ -7,7 +7,9 @@ using RagPlatform.SingleNode;
 
 namespace RagPlatform.Browser.Tests.Infrastructure;
 
-/// <summary>The whole platform in this process on a temporary data folder, and one browser for all tests; each test has a context of its own.</summary>
+/// <summary>
+/// The whole platform in this process on a temporary data folder, and one browser for all tests; each test has a context of its own.
+/// </summary>
 public sealed class PlatformFixture : IAsyncLifetime
 {
     private SingleNodeApp? _node;

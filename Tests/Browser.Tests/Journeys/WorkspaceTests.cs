@@ -51,8 +51,8 @@ public sealed class WorkspaceTests(PlatformFixture platform)
         await using var admin = await platform.OpenAsync();
         var page = admin.Page;
         await platform.Rag.CreateWorkspaceAsync(new("paging"), TestContext.Current.CancellationToken);
-        await platform.Rag.PutDocumentsAsync(
-            "paging", [.. Enumerable.Range(0, 60).Select(i => new Contracts.BatchDocument($"doc-{i:00}", ""))], null, TestContext.Current.CancellationToken);
+        var documents = Enumerable.Range(0, 60).Select(i => new Contracts.BatchDocument($"doc-{i:00}", ""));
+        await platform.Rag.PutDocumentsAsync("paging", [.. documents], cancellationToken: TestContext.Current.CancellationToken);
 
         await page.GotoAsync("workspaces/paging");
         await Expect(page.Locator("tbody tr")).ToHaveCountAsync(50);

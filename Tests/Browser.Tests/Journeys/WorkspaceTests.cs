@@ -75,19 +75,4 @@ public sealed class WorkspaceTests(PlatformFixture platform)
         await Expect(model).ToContainTextAsync("Healthy");
         Assert.Empty(admin.Complaints);
     }
-
-    [Theory]
-    [InlineData("")]
-    [InlineData("new-workspace")]
-    [InlineData("search")]
-    [InlineData("models")]
-    public async Task Page_OnAPhone_NeedsNoScrollingSideways(string path)
-    {
-        await using var admin = await platform.OpenAsync(width: 390);
-        await admin.Page.GotoAsync(path);
-
-        var wider = await admin.Page.EvaluateAsync<int>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
-
-        Assert.Equal(0, wider);
-    }
 }

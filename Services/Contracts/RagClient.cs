@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
@@ -54,6 +55,15 @@ public sealed partial class RagClient(HttpClient http)
     /// <summary>Creates an API key of a workspace. The answer is the only one that carries the secret.</summary>
     public Task<ApiKey> CreateApiKeyAsync(string workspace, ApiKeyCreate key, CancellationToken cancellationToken = default) =>
         SendAsync<ApiKey>(HttpMethod.Post, $"v1/workspaces/{Escape(workspace)}/keys", key, null, cancellationToken);
+
+    /// <summary>The API keys of a workspace, oldest first, without their secrets.</summary>
+    public Task<Page<ApiKey>> ListApiKeysAsync(string workspace, CancellationToken cancellationToken = default) =>
+        SendAsync<Page<ApiKey>>(HttpMethod.Get, $"v1/workspaces/{Escape(workspace)}/keys", null, null, cancellationToken);
+
+    /// <summary>Revokes an API key; false if there is none of that id.</summary>
+    public Task<bool> DeleteApiKeyAsync(string workspace, long keyId, CancellationToken cancellationToken = default) =>
+        DeleteAsync(
+            string.Create(CultureInfo.InvariantCulture, $"v1/workspaces/{Escape(workspace)}/keys/{keyId}"), null, cancellationToken);
 
     /// <summary>Puts a document. With <paramref name="wait"/> the answer comes once it is searchable, or after that time.</summary>
     public Task<DocumentWrite> PutDocumentAsync(

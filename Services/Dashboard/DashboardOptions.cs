@@ -10,7 +10,9 @@ internal sealed class DashboardOptions
     public const string Section = "Dashboard";
 
     /// <summary>A folder for the keys that seal the login cookie, so that logins outlive a restart and hold for several replicas.</summary>
-    /// <value>A path; the folder is made if it does not exist. The default is none: the keys are in memory, and a restart asks to log in again.</value>
+    /// <value>
+    /// A path; the folder is made if it does not exist. The default is none: the keys are in memory, and a restart asks to log in again.
+    /// </value>
     public string? KeysFolder { get; set; }
 
     /// <summary>How long a login holds after the last page.</summary>

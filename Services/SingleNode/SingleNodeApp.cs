@@ -168,6 +168,7 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
     private async Task StartServersAsync(CancellationToken cancellationToken)
     {
         _settings["Auth:AdminKeyFile"] = AdminKeyFile;
+        _settings["Dashboard:KeysFolder"] = _folder.PathOf("dashboard-keys");
         // One of the environment would win over the file.
         _settings["Auth:AdminKey"] = "";
         var postgres = StartPostgresAsync(cancellationToken);

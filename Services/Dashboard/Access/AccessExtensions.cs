@@ -76,7 +76,9 @@ internal static class AccessExtensions
     {
         var key = context.HttpContext.RequestServices.GetRequiredService<AdminKey>();
         var hash = context.Principal?.FindFirstValue(KeyHashClaim);
-        if (key.Value is null || hash is null || !CryptographicOperations.FixedTimeEquals(Convert.FromHexString(hash), AdminKey.Hash(key.Value)))
+        if (key.Value is null
+            || hash is null
+            || !CryptographicOperations.FixedTimeEquals(Convert.FromHexString(hash), AdminKey.Hash(key.Value)))
         {
             context.RejectPrincipal();
             await context.HttpContext.SignOutAsync();

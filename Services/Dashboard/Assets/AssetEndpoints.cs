@@ -66,7 +66,8 @@ internal static class AssetEndpoints
         var name = resource[Prefix.Length..];
         var extension = Path.GetExtension(name);
         var digest = Convert.ToHexStringLower(SHA256.HashData(content), 0, 6);
-        return new(name, $"{Prefix}{Path.GetFileNameWithoutExtension(name)}.{digest}{extension}", ContentTypeOf(extension), content, packed.ToArray());
+        var link = $"{Prefix}{Path.GetFileNameWithoutExtension(name)}.{digest}{extension}";
+        return new(name, link, ContentTypeOf(extension), content, packed.ToArray());
     }
 
     private static string ContentTypeOf(string extension) => extension switch

@@ -34,6 +34,7 @@ async function load(address, options) {
     location.assign(response.url);
     return null;
   }
+  if (response.status >= 500) throw new Error(`status ${response.status}`);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
@@ -46,9 +47,10 @@ let shown = 0; // counts what replaced the content, so that a renewal that began
 
 async function renew() {
   const regions = [...document.querySelectorAll("[data-live][id]")];
-  const pause = Math.max(1, Math.min(...regions.map((region) => Number(region.dataset.live) || 4), 60)) * seconds;
+  let pause = Math.max(1, Math.min(...regions.map((region) => Number(region.dataset.live) || 4), 60)) * seconds;
   if (regions.length > 0 && !document.hidden) {
     const before = shown;
+    const began = performance.now();
     try {
       const page = await load(location.href, { signal: AbortSignal.timeout(20 * seconds) });
       if (page && before === shown) {
@@ -61,8 +63,10 @@ async function renew() {
     } catch {
       show(true);
     }
+    // What takes long is work for the servers: at most a tenth of the time goes into it.
+    pause = Math.max(pause, 10 * (performance.now() - began));
   }
-  setTimeout(renew, pause);
+  setTimeout(renew, Math.min(pause, 60 * seconds));
 }
 
 async function submit(form, submitter) {
@@ -77,6 +81,8 @@ async function submit(form, submitter) {
     const focused = document.activeElement?.id;
     content.replaceChildren(...document.adoptNode(fresh).childNodes);
     document.title = page.title;
+    // Heard as well as seen: the element that says it is never replaced.
+    document.getElementById("announcement").textContent = content.querySelector("[data-announce]")?.textContent ?? "";
     const wrong = content.querySelector("[aria-invalid=true]");
     (wrong ?? (focused ? document.getElementById(focused) : null))?.focus();
   } catch {

@@ -15,7 +15,9 @@ public sealed record Failure(string Headline, string Detail, IReadOnlyDictionary
     /// <summary>The sentences about a field, or about what is inside it: <c>filter</c> and <c>filter.year</c>.</summary>
     public IEnumerable<string> ErrorsOf(string field) => Errors
         .Where(error => Belongs(error.Key, field))
-        .SelectMany(error => error.Key == field ? error.Value : error.Value.Select(sentence => $"{error.Key[(field.Length + 1)..]}: {sentence}"));
+        .SelectMany(error => error.Key == field
+            ? error.Value
+            : error.Value.Select(sentence => $"{error.Key[(field.Length + 1)..]}: {sentence}"));
 
     /// <summary>The sentences about fields that a form does not have.</summary>
     /// <param name="fields">The fields that it has.</param>
@@ -35,7 +37,8 @@ public sealed record Failure(string Headline, string Detail, IReadOnlyDictionary
     {
         RagApiException { Errors.Count: > 0 } api => new("Please check the form", api.Title, api.Errors),
         RagApiException api => new(HeadlineOf(api.Status, service), api.Title, s_none),
-        EmbeddingGatewayException { Status: > 0 } gateway => new(HeadlineOf((HttpStatusCode)gateway.Status, service), gateway.Message, s_none),
+        EmbeddingGatewayException { Status: > 0 } gateway =>
+            new(HeadlineOf((HttpStatusCode)gateway.Status, service), gateway.Message, s_none),
         HttpRequestException or EmbeddingGatewayException => new(
             $"{service} does not answer", $"There is no connection to {address}. This page tries again by itself.", s_none),
         OperationCanceledException => new($"{service} takes too long", $"No answer came from {address} in time.", s_none),

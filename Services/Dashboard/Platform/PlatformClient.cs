@@ -6,7 +6,11 @@ namespace RagPlatform.Dashboard.Platform;
 
 /// <summary>The two services that the dashboard talks to. A call never throws for what they do: it says why there is no answer.</summary>
 internal sealed class PlatformClient(
-    RagClient rag, EmbeddingGatewayClient gateway, ServiceAddresses addresses, IHttpContextAccessor http, IOptions<DashboardOptions> options)
+    RagClient rag,
+    EmbeddingGatewayClient gateway,
+    ServiceAddresses addresses,
+    IHttpContextAccessor http,
+    IOptions<DashboardOptions> options)
 {
     private const string Api = "The search API";
     private const string Gateway = "The embedding service";

@@ -12,15 +12,20 @@ public sealed partial class Highlighter
     // So frequent that marking them would hide the rest.
     private static readonly HashSet<string> s_ignored = new(StringComparer.OrdinalIgnoreCase)
     {
-        "a", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "has", "have", "how", "in", "is", "it", "its", "not", "of",
-        "on", "or", "that", "the", "this", "to", "was", "what", "when", "where", "which", "who", "why", "will", "with",
+        "a", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "has", "have", "how", "in", "is", "it",
+        "its", "not", "of", "on", "or", "that", "the", "this", "to", "was", "what", "when", "where", "which", "who", "why", "will", "with",
     };
 
     private readonly string[] _words;
 
     /// <summary>A highlighter for one query.</summary>
     public Highlighter(string query) => _words =
-        [.. Words().Matches(query).Select(match => match.Value).Where(word => !s_ignored.Contains(word)).Distinct(StringComparer.OrdinalIgnoreCase)];
+    [
+        .. Words().Matches(query)
+            .Select(match => match.Value)
+            .Where(word => !s_ignored.Contains(word))
+            .Distinct(StringComparer.OrdinalIgnoreCase),
+    ];
 
     /// <summary>The text in pieces, each of which is marked or not; together they are the text.</summary>
     public IReadOnlyList<Piece> Mark(string text)
@@ -46,7 +51,9 @@ public sealed partial class Highlighter
         return pieces;
     }
 
-    /// <summary>The stretch of a text, at most 360 characters, that has the most words of the query; the whole text if it is not much longer.</summary>
+    /// <summary>
+    /// The stretch of a text, at most 360 characters, that has the most words of the query; the whole text if it is not much longer.
+    /// </summary>
     public string Excerpt(string text)
     {
         if (text.Length <= ExcerptLength * 5 / 4)

@@ -56,8 +56,9 @@ internal sealed class SearchForm
             }
             catch (JsonException json)
             {
-                return (null, Failure.OfField("filter", string.Create(
-                    CultureInfo.InvariantCulture, $"It is not valid JSON (line {(json.LineNumber ?? 0) + 1}, byte {(json.BytePositionInLine ?? 0) + 1}).")));
+                var (line, position) = ((json.LineNumber ?? 0) + 1, (json.BytePositionInLine ?? 0) + 1);
+                return (null, Failure.OfField(
+                    "filter", string.Create(CultureInfo.InvariantCulture, $"It is not valid JSON (line {line}, byte {position}).")));
             }
         }
 

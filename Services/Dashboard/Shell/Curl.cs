@@ -25,7 +25,8 @@ internal static class Curl
     private static string Command(Uri api, string method, string path, string body, string? header = null)
     {
         var more = header is null ? "" : $" -H '{header}'";
-        return $"curl -X {method} {new Uri(api, path)} -H \"Authorization: Bearer $RAG_ADMIN_KEY\" -H 'Content-Type: application/json'{more} \\\n"
+        return $"curl -X {method} {new Uri(api, path)} \\\n"
+            + $"  -H \"Authorization: Bearer $RAG_ADMIN_KEY\" -H 'Content-Type: application/json'{more} \\\n"
             + $"  -d '{body.Replace("'", "'\\''", StringComparison.Ordinal)}'";
     }
 }

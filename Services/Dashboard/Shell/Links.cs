@@ -12,6 +12,8 @@ internal static class Links
     public static string Document(string workspace, string id) =>
         "workspaces/" + Uri.EscapeDataString(workspace) + "/document" + Query(("id", id));
 
+    public static string Keys(string workspace) => Workspace(workspace) + "/keys";
+
     public static string Search(string workspace) => "search" + Query(("workspace", workspace));
 
     /// <summary>The query of an address; what is null or empty is left out.</summary>

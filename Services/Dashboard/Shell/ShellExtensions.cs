@@ -9,8 +9,8 @@ internal static partial class ShellExtensions
 {
     // Everything comes from here; no script or style stands in a page.
     private const string ContentPolicy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'self'; "
-        + "frame-ancestors 'none'";
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
+        + "base-uri 'self'; frame-ancestors 'none'";
 
     /// <summary>Before the service defaults: its exception handler goes first, and answers browsers.</summary>
     public static void AddShell(this WebApplicationBuilder builder)
@@ -69,9 +69,11 @@ internal static partial class ShellExtensions
         {
             var (title, detail) = status switch
             {
-                StatusCodes.Status400BadRequest => ("That form is no longer valid", "The dashboard was restarted, or the page was open for very long. Open it again."),
+                StatusCodes.Status400BadRequest =>
+                    ("That form is no longer valid", "The dashboard was restarted, or the page was open for very long. Open it again."),
                 StatusCodes.Status404NotFound => ("There is nothing here", "The address may be misspelt, or what it led to was deleted."),
-                >= StatusCodes.Status500InternalServerError => ("Something went wrong", "The page could not be made. The dashboard’s log says why."),
+                >= StatusCodes.Status500InternalServerError =>
+                    ("Something went wrong", "The page could not be made. The dashboard’s log says why."),
                 _ => ("That is not possible", $"The dashboard answered with the status {status}."),
             };
 

@@ -36,9 +36,7 @@ public sealed class LoginTests(PlatformFixture platform)
     {
         await using var stranger = await platform.OpenAsStrangerAsync();
         var page = stranger.Page;
-        await page.GotoAsync("login");
-        await page.GetByLabel("Admin key").FillAsync(platform.AdminKey);
-        await page.GetByRole(AriaRole.Button, new() { Name = "Log in" }).ClickAsync();
+        await stranger.LogInAsync("login", platform.AdminKey);
 
         await page.GetByRole(AriaRole.Button, new() { Name = "Log out" }).ClickAsync();
         await Expect(page.GetByLabel("Admin key")).ToBeVisibleAsync();

@@ -7,7 +7,9 @@ using RagPlatform.SingleNode;
 
 namespace RagPlatform.Browser.Tests.Infrastructure;
 
-/// <summary>The whole platform in this process on a temporary data folder, and one browser for all tests; each test has a context of its own.</summary>
+/// <summary>
+/// The whole platform in this process on a temporary data folder, and one browser for all tests; each test has a context of its own.
+/// </summary>
 public sealed class PlatformFixture : IAsyncLifetime
 {
     private SingleNodeApp? _node;
@@ -56,10 +58,10 @@ public sealed class PlatformFixture : IAsyncLifetime
     }
 
     /// <summary>Opens a page of somebody who has logged in.</summary>
-    public Task<BrowserPage> OpenAsync(int width = 1280) => OpenAsync(width, _loggedIn);
+    public Task<BrowserPage> OpenAsync(int width = 1280, bool scripts = true) => OpenAsync(width, _loggedIn, scripts);
 
     /// <summary>Opens a page of somebody who has not.</summary>
-    public Task<BrowserPage> OpenAsStrangerAsync() => OpenAsync(1280, null);
+    public Task<BrowserPage> OpenAsStrangerAsync() => OpenAsync(1280, null, scripts: true);
 
     /// <summary>Skips the test where something is not installed; in CI that is a failure.</summary>
     public void RequireEverything()
@@ -84,13 +86,14 @@ public sealed class PlatformFixture : IAsyncLifetime
         await (_node?.DisposeAsync() ?? ValueTask.CompletedTask);
     }
 
-    private async Task<BrowserPage> OpenAsync(int width, string? state)
+    private async Task<BrowserPage> OpenAsync(int width, string? state, bool scripts)
     {
         RequireEverything();
         var context = await _browser!.NewContextAsync(new()
         {
             BaseURL = Dashboard.ToString(),
             StorageState = state,
+            JavaScriptEnabled = scripts,
             ViewportSize = new() { Width = width, Height = 900 },
             ReducedMotion = ReducedMotion.Reduce,
         });
@@ -101,10 +104,7 @@ public sealed class PlatformFixture : IAsyncLifetime
     private async Task<string> LogInAsync()
     {
         await using var stranger = await OpenAsStrangerAsync();
-        await stranger.Page.GotoAsync("login");
-        await stranger.Page.GetByLabel("Admin key").FillAsync(AdminKey);
-        await stranger.Page.GetByRole(AriaRole.Button, new() { Name = "Log in" }).ClickAsync();
-        await stranger.Page.WaitForURLAsync(Dashboard.ToString());
+        await stranger.LogInAsync("login", AdminKey);
         return await stranger.Page.Context.StorageStateAsync();
     }
 }

@@ -22,7 +22,10 @@ public sealed class SearchTests(PlatformFixture platform)
         await platform.Rag.PutDocumentAsync(
             "answers",
             Id,
-            new("# Brewing\n\nGreen tea is steeped at 80 degrees for two minutes.", "Tea <b>guide</b>", JsonElement.Parse("""{"year":2024}""")),
+            new(
+                "# Brewing\n\nGreen tea is steeped at 80 degrees for two minutes.",
+                "Tea <b>guide</b>",
+                JsonElement.Parse("""{"year":2024}""")),
             cancellationToken: cancellation);
         var row = page.GetByRole(AriaRole.Row).Filter(new() { HasText = Id });
         await Expect(row).ToContainTextAsync("Indexed", new() { Timeout = 30_000 });

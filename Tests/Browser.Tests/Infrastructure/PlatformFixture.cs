@@ -12,6 +12,8 @@ namespace RagPlatform.Browser.Tests.Infrastructure;
 /// </summary>
 public sealed class PlatformFixture : IAsyncLifetime
 {
+    private const int PatienceMilliseconds = 30_000;
+
     private SingleNodeApp? _node;
     private IPlaywright? _playwright;
     private IBrowser? _browser;
@@ -52,6 +54,8 @@ public sealed class PlatformFixture : IAsyncLifetime
         }
 
         Rag = RagClient.Create(Api, AdminKey);
+        // Generous: it costs nothing where the machine is fast, and a busy one fails no test.
+        Assertions.SetDefaultExpectTimeout(PatienceMilliseconds);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new() { ExecutablePath = program, Args = Chromium.Arguments });
         _loggedIn = await LogInAsync();
@@ -97,7 +101,7 @@ public sealed class PlatformFixture : IAsyncLifetime
             ViewportSize = new() { Width = width, Height = 900 },
             ReducedMotion = ReducedMotion.Reduce,
         });
-        context.SetDefaultTimeout(15_000);
+        context.SetDefaultTimeout(PatienceMilliseconds);
         return new BrowserPage(context, await context.NewPageAsync());
     }
 

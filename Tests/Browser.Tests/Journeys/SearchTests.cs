@@ -28,7 +28,7 @@ public sealed class SearchTests(PlatformFixture platform)
                 JsonElement.Parse("""{"year":2024}""")),
             cancellationToken: cancellation);
         var row = page.GetByRole(AriaRole.Row).Filter(new() { HasText = Id });
-        await Expect(row).ToContainTextAsync("Indexed", new() { Timeout = 30_000 });
+        await Expect(row).ToContainTextAsync("Indexed");
 
         await page.GetByRole(AriaRole.Link, new() { Name = "Search in it" }).ClickAsync();
         await page.GetByLabel("Query").FillAsync("steeping green tea");

@@ -26,7 +26,7 @@ internal static class Curl
     {
         var more = header is null ? "" : $" -H '{header}'";
         return $"curl -X {method} {new Uri(api, path)} \\\n"
-            + $"  -H \"Authorization: Bearer $RAG_ADMIN_KEY\" -H 'Content-Type: application/json'{more} \\\n"
+            + $"  -H \"Authorization: Bearer $RAG_API_KEY\" -H 'Content-Type: application/json'{more} \\\n"
             + $"  -d '{body.Replace("'", "'\\''", StringComparison.Ordinal)}'";
     }
 }

@@ -4,7 +4,9 @@ using static Microsoft.Playwright.Assertions;
 
 namespace RagPlatform.Browser.Tests.Access;
 
-/// <summary>How long a login holds. Cookies know no ports, so one browser sees a dashboard that starts anew elsewhere as the same one.</summary>
+/// <summary>
+/// How long a login holds. Cookies know no ports, so one browser sees a dashboard that starts anew elsewhere as the same one.
+/// </summary>
 public sealed class SessionTests(PlatformFixture platform) : IDisposable
 {
     private const string Key = "the-first-key-of-this-test";

@@ -12,7 +12,8 @@ public sealed class AccessibilityTests(PlatformFixture platform)
           const faults = [];
           const visible = (e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true });
           for (const e of document.querySelectorAll("input:not([type=hidden]), select, textarea, button, a[href]")) {
-            const name = e.getAttribute("aria-label") || [...(e.labels ?? [])].map((l) => l.textContent).join("") || e.textContent;
+            const labels = [...(e.labels ?? [])].map((l) => l.textContent).join("");
+            const name = e.getAttribute("aria-label") || labels || e.textContent;
             if (visible(e) && !name.trim()) faults.push("no name: " + e.outerHTML.slice(0, 120));
           }
           for (const e of document.querySelectorAll("img:not([alt])")) faults.push("no alt: " + e.outerHTML);

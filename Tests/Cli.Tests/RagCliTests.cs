@@ -104,7 +104,30 @@ public sealed class RagCliTests
         Assert.Contains("1. A [guide] › Setup", run.Output);
         Assert.Contains("guide/[a].md · passage 1 · score 0.5", run.Output);
         Assert.Contains("Install the server first.", run.Output);
-        Assert.Contains("1 hits · hybrid · plan bm25+exact · 12.3 ms", run.Output);
+        Assert.Contains("1 hit · hybrid · plan bm25+exact · 12.3 ms", run.Output);
+    }
+
+    [Theory]
+    [InlineData("Guide", "Guide", "1. Guide\n")]
+    [InlineData("Guide", "Guide › Setup › Linux", "1. Guide › Setup › Linux\n")]
+    [InlineData("Guide", "Guidelines", "1. Guide › Guidelines\n")]
+    [InlineData("", "Setup", "1. a.md › Setup\n")]
+    public async Task Search_Heading_DoesNotRepeatTheTitle(string title, string heading, string expected)
+    {
+        var hit = new SearchHit("a.md", 7, 0, 0.5, title, heading, "text", s_empty);
+        var run = await CliRun.RunAsync(new FakeApi().On("POST /v1/workspaces/docs/search", Answer(hit)), "search", "x", "-w", "docs");
+
+        Assert.StartsWith(expected, run.Output.ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
+    public async Task Search_InvalidField_NamesIt()
+    {
+        var problem = new { title = "One or more validation errors occurred.", errors = new { limit = new[] { "It must be between 1 and 200." } } };
+        var api = new FakeApi().On("POST /v1/workspaces/docs/search", problem, HttpStatusCode.BadRequest);
+        var run = await CliRun.RunAsync(api, "search", "x", "-w", "docs", "--limit", "0");
+
+        Assert.Equal("rag: limit: It must be between 1 and 200.", run.Error.Trim());
     }
 
     [Fact]
@@ -126,6 +149,20 @@ public sealed class RagCliTests
         Assert.Equal(ExitCode.Failure, run.Exit);
         Assert.StartsWith("rag: --filter is no JSON", run.Error);
         Assert.Empty(api.Requests);
+    }
+
+    [Fact]
+    public async Task Status_NothingWaits_LeavesOutWhatWouldBeEmpty()
+    {
+        var workspace = new Workspace("docs", "english", "hashing", "s", 384, new ChunkingSettings(), 1, DateTimeOffset.UnixEpoch);
+        var api = new FakeApi()
+            .On("GET /v1/workspaces?limit=100", new Page<Workspace>([workspace], null))
+            .On("GET /v1/workspaces/docs/indexing", new WorkspaceIndexing(1400, 1592, 0, 0, 3, null, 1));
+        var run = await CliRun.RunAsync(api, "status");
+
+        Assert.Contains("1,592", run.Output);
+        Assert.DoesNotContain("oldest", run.Output);
+        Assert.DoesNotContain("rate", run.Output);
     }
 
     [Fact]

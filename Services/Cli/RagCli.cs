@@ -6,6 +6,7 @@ using System.Net;
 using RagPlatform.Cli.Completion;
 using RagPlatform.Cli.Eval;
 using RagPlatform.Cli.Ingest;
+using RagPlatform.Cli.Queue;
 using RagPlatform.Cli.Searching;
 using RagPlatform.Cli.Status;
 using RagPlatform.Cli.Workspaces;
@@ -22,6 +23,8 @@ internal static class RagCli
         IngestCommand.Create,
         SearchCommand.Create,
         StatusCommand.Create,
+        QueueCommand.Create,
+        DeadLettersCommand.Create,
         WorkspaceCommand.Create,
         EvalCommand.Create,
         CompletionCommand.Create,

@@ -35,6 +35,12 @@ internal static class HitPrinter
                 environment.Output.WriteLine($"{new string(' ', Indent)}{snippet}");
             }
 
+            foreach (var neighbor in hit.Neighbors ?? [])
+            {
+                environment.Output.WriteLine(
+                    $"{new string(' ', Indent)}[passage {neighbor.Ordinal + 1}] {highlighter.Snippet(neighbor.Text, SnippetLength / 2)}");
+            }
+
             environment.Output.WriteLine();
         }
 
@@ -46,6 +52,27 @@ internal static class HitPrinter
         else
         {
             environment.Output.WriteLine(summary);
+        }
+
+        if (response.Explanation is { } explanation)
+        {
+            Explain(environment.Output, explanation);
+        }
+    }
+
+    private static void Explain(TextWriter output, SearchExplanation explanation)
+    {
+        output.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{explanation.MatchingChunks:N0} of {explanation.Chunks:N0} passages match the filter (estimate, {100 * explanation.Selectivity:0.##} %), {explanation.Postings:N0} postings scored"));
+        foreach (var (term, documents) in explanation.Terms)
+        {
+            output.WriteLine($"  term {term}: in {Quantity.Of(documents, "document")}");
+        }
+
+        foreach (var alternative in explanation.Alternatives)
+        {
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  plan {alternative.Plan}, cost {alternative.Cost:N0}: {alternative.Reason}"));
         }
     }
 
@@ -62,7 +89,7 @@ internal static class HitPrinter
 
     private static string Summary(SearchResponse response) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{response.Hits.Count switch { 0 => "nothing found", 1 => "1 hit", var n => n + " hits" }} · {response.Mode.ToString().ToLowerInvariant()} · plan {response.Plan} · {response.Timings.Total:0.0} ms (embedding {response.Timings.Embedding:0.0}, database {response.Timings.Database:0.0}){(response.Cached ? " · cached" : "")}");
+        $"{response.Hits.Count switch { 0 => "nothing found", 1 => "1 hit", var n => n + " hits" }}{(response.Total is { } total ? string.Create(CultureInfo.InvariantCulture, $" of {total:N0}") : "")} · {response.Mode.ToString().ToLowerInvariant()} · plan {response.Plan} · {response.Timings.Total:0.0} ms (embedding {response.Timings.Embedding:0.0}, database {response.Timings.Database:0.0}){(response.Cached ? " · cached" : "")}");
 
     private static string Highlight(TermHighlighter highlighter, string text)
     {

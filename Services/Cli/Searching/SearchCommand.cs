@@ -22,8 +22,17 @@ internal static class SearchCommand
         var filter = new Option<string?>("--filter") { Description = "A condition on metadata, such as '{\"format\": \"markdown\"}'.", HelpName = "JSON" };
         var minScore = new Option<double?>("--min-score") { Description = "Leave out hits below it; its scale is the mode's own." };
         var documents = new Option<bool>("--documents") { Description = "Each document once, by its best passage." };
+        var fuzzy = new Option<bool>("--fuzzy") { Description = "Words that are nowhere stand for those that are spelt alike." };
+        var recall = EnumOption.Create("--recall", "How much an approximate index may miss.", SearchRecall.Balanced);
+        var neighbors = new Option<int>("--neighbors") { Description = "Passages before and behind each hit, 0 to 5." };
+        var total = new Option<bool>("--total") { Description = "Count all matches." };
+        var explain = new Option<bool>("--explain") { Description = "Say why the plan was chosen, and what else there was." };
+        var noCache = new Option<bool>("--no-cache") { Description = "Compute the answer anew." };
         var json = new Option<bool>("--json") { Description = "Print the API's answer as JSON." };
-        var command = new Command("search", "Search a workspace.") { query, workspace, mode, limit, offset, filter, minScore, documents, json };
+        var command = new Command("search", "Search a workspace. What is in double quotes must be there word by word.")
+        {
+            query, workspace, mode, limit, offset, filter, minScore, documents, fuzzy, recall, neighbors, total, explain, noCache, json,
+        };
         command.SetAction(async (parse, cancellationToken) =>
         {
             var request = new SearchRequest(
@@ -33,7 +42,13 @@ internal static class SearchCommand
                 parse.GetValue(offset),
                 ParseFilter(parse.GetValue(filter)),
                 parse.GetValue(minScore),
-                parse.GetValue(documents) ? SearchGrouping.Document : SearchGrouping.Passage);
+                parse.GetValue(documents) ? SearchGrouping.Document : SearchGrouping.Passage,
+                Recall: parse.GetValue(recall),
+                Explain: parse.GetValue(explain),
+                Fuzzy: parse.GetValue(fuzzy),
+                Neighbors: parse.GetValue(neighbors),
+                Total: parse.GetValue(total),
+                NoCache: parse.GetValue(noCache));
             var client = context.Connect(parse);
             var response = await client.SearchAsync(parse.GetRequiredValue(workspace), request, cancellationToken).ConfigureAwait(false);
             if (parse.GetValue(json))

@@ -6,6 +6,7 @@ using System.Net;
 using RagPlatform.Cli.Completion;
 using RagPlatform.Cli.Eval;
 using RagPlatform.Cli.Ingest;
+using RagPlatform.Cli.Queue;
 using RagPlatform.Cli.Searching;
 using RagPlatform.Cli.Status;
 using RagPlatform.Cli.Workspaces;
@@ -22,6 +23,8 @@ internal static class RagCli
         IngestCommand.Create,
         SearchCommand.Create,
         StatusCommand.Create,
+        QueueCommand.Create,
+        DeadLettersCommand.Create,
         WorkspaceCommand.Create,
         EvalCommand.Create,
         CompletionCommand.Create,
@@ -112,6 +115,8 @@ internal static class RagCli
             $"{Url(parse, context)} refused the API key. Pass --key or --key-file, or set RAG_API_KEY; a local node keeps its admin key in .data/admin.key.",
         RagApiException { Status: HttpStatusCode.Forbidden } e => $"{e.Message} The admin key may do it.",
         RagApiException { Status: HttpStatusCode.NotFound } e => $"{e.Message} 'rag workspace list' shows what there is.",
+        // The fields say it all; the title only says that there are some.
+        RagApiException { Errors.Count: > 0 } e => string.Join(' ', e.Errors.Select(error => $"{error.Key}: {string.Join(' ', error.Value)}")),
         RagApiException e => e.Message,
         HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError } =>
             $"nothing answers at {Url(parse, context)}. Start the platform with ./run.sh, or say where it is with --url or RAG_URL.",

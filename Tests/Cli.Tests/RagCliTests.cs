@@ -26,6 +26,9 @@ public sealed class RagCliTests
     [InlineData("search hello --workspace w --mode fast")]
     [InlineData("search hello --workspace w --mode 1")]
     [InlineData("ingest --workspace w")]
+    [InlineData("dead-letters replay -w w")]
+    [InlineData("dead-letters discard -w w --all --cause text")]
+    [InlineData("queue reindex -w w --since yesterday")]
     [InlineData("ingest . --workspace w --parallel 17")]
     [InlineData("eval retrieval --data . --modes keyword,exact")]
     public async Task Run_WrongCommandLine_ExitsWithUsageAndCallsNothing(string line)
@@ -104,7 +107,30 @@ public sealed class RagCliTests
         Assert.Contains("1. A [guide] › Setup", run.Output);
         Assert.Contains("guide/[a].md · passage 1 · score 0.5", run.Output);
         Assert.Contains("Install the server first.", run.Output);
-        Assert.Contains("1 hits · hybrid · plan bm25+exact · 12.3 ms", run.Output);
+        Assert.Contains("1 hit · hybrid · plan bm25+exact · 12.3 ms", run.Output);
+    }
+
+    [Theory]
+    [InlineData("Guide", "Guide", "1. Guide\n")]
+    [InlineData("Guide", "Guide › Setup › Linux", "1. Guide › Setup › Linux\n")]
+    [InlineData("Guide", "Guidelines", "1. Guide › Guidelines\n")]
+    [InlineData("", "Setup", "1. a.md › Setup\n")]
+    public async Task Search_Heading_DoesNotRepeatTheTitle(string title, string heading, string expected)
+    {
+        var hit = new SearchHit("a.md", 7, 0, 0.5, title, heading, "text", s_empty);
+        var run = await CliRun.RunAsync(new FakeApi().On("POST /v1/workspaces/docs/search", Answer(hit)), "search", "x", "-w", "docs");
+
+        Assert.StartsWith(expected, run.Output.ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
+    public async Task Search_InvalidField_NamesIt()
+    {
+        var problem = new { title = "One or more validation errors occurred.", errors = new { limit = new[] { "It must be between 1 and 200." } } };
+        var api = new FakeApi().On("POST /v1/workspaces/docs/search", problem, HttpStatusCode.BadRequest);
+        var run = await CliRun.RunAsync(api, "search", "x", "-w", "docs", "--limit", "0");
+
+        Assert.Equal("rag: limit: It must be between 1 and 200.", run.Error.Trim());
     }
 
     [Fact]
@@ -126,6 +152,20 @@ public sealed class RagCliTests
         Assert.Equal(ExitCode.Failure, run.Exit);
         Assert.StartsWith("rag: --filter is no JSON", run.Error);
         Assert.Empty(api.Requests);
+    }
+
+    [Fact]
+    public async Task Status_NothingWaits_LeavesOutWhatWouldBeEmpty()
+    {
+        var workspace = new Workspace("docs", "english", "hashing", "s", 384, new ChunkingSettings(), 1, DateTimeOffset.UnixEpoch);
+        var api = new FakeApi()
+            .On("GET /v1/workspaces?limit=100", new Page<Workspace>([workspace], null))
+            .On("GET /v1/workspaces/docs/indexing", new WorkspaceIndexing(1400, 1592, 0, 0, 3, null, 1));
+        var run = await CliRun.RunAsync(api, "status");
+
+        Assert.Contains("1,592", run.Output);
+        Assert.DoesNotContain("oldest", run.Output);
+        Assert.DoesNotContain("rate", run.Output);
     }
 
     [Fact]
@@ -161,6 +201,60 @@ public sealed class RagCliTests
         var run = await CliRun.RunAsync(new FakeApi(), "completion", shell);
 
         Assert.Contains("complete --position", run.Output);
+    }
+
+    [Fact]
+    public async Task DeadLetters_Replay_SendsTheSelection()
+    {
+        var api = new FakeApi().On("POST /v1/workspaces/docs/dead-letters/replay", new OperationResult(2));
+        var run = await CliRun.RunAsync(api, "dead-letters", "replay", "a.md", "b.md", "-w", "docs");
+
+        Assert.Equal("2 dead letters queued again.", run.Output.Trim());
+        var selection = JsonSerializer.Deserialize<DeadLetterSelection>(Assert.Single(api.Requests).Body, RagJson.Options)!;
+        Assert.Equal(["a.md", "b.md"], selection.Ids);
+        Assert.Equal((null, false), (selection.Cause, selection.All));
+    }
+
+    [Fact]
+    public async Task DeadLetters_List_FollowsThePages()
+    {
+        var at = DateTimeOffset.UnixEpoch;
+        var api = new FakeApi()
+            .On("GET /v1/workspaces/docs/dead-letters?limit=100&cause=text",
+                new Page<DeadLetter>([new("a", "s", 1, "text", [new(at, "text", "first"), new(at, "text", "too odd")], at, null)], "next"))
+            .On("GET /v1/workspaces/docs/dead-letters?limit=100&cause=text&cursor=next",
+                new Page<DeadLetter>([new("b", "s", 1, "text", [], at, null)], null));
+        var run = await CliRun.RunAsync(api, "dead-letters", "list", "-w", "docs", "--cause", "text");
+
+        Assert.Equal(
+            ["a  1970-01-01 00:00:00Z  text: too odd", "b  1970-01-01 00:00:00Z  text:"],
+            run.Output.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Fact]
+    public async Task Queue_Reindex_SendsSinceAndPriority()
+    {
+        var api = new FakeApi().On("POST /v1/workspaces/docs/indexing/reindex", new OperationResult(1));
+        var run = await CliRun.RunAsync(api, "queue", "reindex", "-w", "docs", "--since", "2026-11-20T08:00Z", "--priority", "high");
+
+        Assert.Equal("docs: 1 document queued.", run.Output.Trim());
+        Assert.Equal(
+            new ReindexRequest(new DateTimeOffset(2026, 11, 20, 8, 0, 0, TimeSpan.Zero), DocumentPriority.High),
+            JsonSerializer.Deserialize<ReindexRequest>(Assert.Single(api.Requests).Body, RagJson.Options));
+    }
+
+    [Fact]
+    public async Task Search_Explain_PrintsPlansAndTerms()
+    {
+        var explanation = new SearchExplanation(
+            1000, 100, 0.1, 0, new Dictionary<string, long> { ["server"] = 1 }, 12, [new("exact", 100, "few passages match")]);
+        var api = new FakeApi().On("POST /v1/workspaces/docs/search", Answer() with { Explanation = explanation, Total = 1234 });
+        var run = await CliRun.RunAsync(api, "search", "servers", "-w", "docs", "--explain", "--total");
+
+        Assert.Contains("nothing found of 1,234 · hybrid", run.Output);
+        Assert.Contains("100 of 1,000 passages match the filter (estimate, 10 %), 12 postings scored", run.Output);
+        Assert.Contains("term server: in 1 document", run.Output);
+        Assert.Contains("plan exact, cost 100: few passages match", run.Output);
     }
 
     private static SearchResponse Answer(params SearchHit[] hits) =>

@@ -9,6 +9,9 @@ internal static class EvalModes
 {
     private const int LongestStem = 40;
 
+    // Not "auto": it is one of these, by the query.
+    private static readonly SearchMode?[] s_measured = [SearchMode.Keyword, SearchMode.Vector, SearchMode.Hybrid];
+
     /// <summary>Reads <c>keyword,vector,hybrid</c>; hybrid comes last, because it is held against the others.</summary>
     /// <param name="modes">The modes, separated by commas.</param>
     /// <param name="addError">Told what is wrong.</param>
@@ -17,7 +20,7 @@ internal static class EvalModes
         var parsed = new SortedSet<SearchMode>(Comparer<SearchMode>.Create((a, b) => Rank(a).CompareTo(Rank(b))));
         foreach (var name in modes.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
-            if (char.IsAsciiLetter(name[0]) && Enum.TryParse<SearchMode>(name, ignoreCase: true, out var mode))
+            if (s_measured.FirstOrDefault(known => known.ToString()!.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } mode)
             {
                 parsed.Add(mode);
             }

@@ -49,7 +49,7 @@ internal sealed class RetrievalEvaluator(Func<SearchRequest, CancellationToken, 
     private async Task<RankingQuality> ScoreAsync(JudgedQuery query, SearchMode mode, CancellationToken cancellationToken)
     {
         var text = query.Text.Length <= MostQueryCharacters ? query.Text : query.Text[..MostQueryCharacters];
-        var request = new SearchRequest(text, mode, Depth, GroupBy: SearchGrouping.Document);
+        var request = new SearchRequest(text, mode, Depth, GroupBy: SearchGrouping.Document, NoCache: true);
         var response = await searchAsync(request, cancellationToken).ConfigureAwait(false);
         if (response.Mode != mode)
         {

@@ -79,8 +79,8 @@ internal static class IngestCommand
             catch (Exception)
             {
                 environment.Error.WriteLine(progress.Phase == IngestPhase.Indexing
-                    ? $"{progress.Accepted:N0} documents were accepted and are being indexed all the same: rag status --workspace {name}"
-                    : $"{progress.Accepted:N0} documents were accepted before it stopped; the same command goes on from there.");
+                    ? $"What was accepted is being indexed all the same: rag status --watch --workspace {name}"
+                    : $"{Quantity.Of(progress.Accepted, "document")} accepted before it stopped; the same command goes on from there.");
                 throw;
             }
 
@@ -88,7 +88,7 @@ internal static class IngestCommand
             var deadLettered = after is null ? 0 : Math.Max(0, after.DeadLettered - before.DeadLettered);
             if (deadLettered > 0)
             {
-                throw new CliException($"{deadLettered:N0} documents were accepted but could not be indexed: see rag status --workspace {name}.");
+                throw new CliException($"{Quantity.Of(deadLettered, "document")} could not be indexed: rag status --workspace {name}.");
             }
 
             return progress.Refusals.Count == 0 || parse.GetValue(allowRefused) ? ExitCode.Success : ExitCode.Failure;
@@ -134,14 +134,14 @@ internal static class IngestCommand
         var refusals = progress.Refusals;
         var unchanged = progress.Unchanged + progress.Skipped;
         environment.Output.WriteLine(
-            $"{workspace}: {progress.Settled:N0} documents in {took.TotalSeconds:N1} s: {progress.Changed:N0} new or changed, {unchanged:N0} unchanged"
+            $"{workspace}: {Quantity.Of(progress.Settled, "document")} in {took.TotalSeconds:N1} s: {progress.Changed:N0} new or changed, {unchanged:N0} unchanged"
             + (progress.Deleted > 0 ? $", {progress.Deleted:N0} deleted" : "")
             + $", {refusals.Count:N0} refused"
-            + (scan.Ignored > 0 ? $"; {scan.Ignored:N0} files of other kinds ignored" : "")
+            + (scan.Ignored > 0 ? $"; {Quantity.Of(scan.Ignored, "file")} of other kinds ignored" : "")
             + ".");
         environment.Output.WriteLine(after is null
             ? $"Not waited until they are searchable: rag status --workspace {workspace}"
-            : $"The workspace has {after.Documents:N0} documents, {after.Chunks:N0} passages searchable.");
+            : $"The workspace has {Quantity.Of(after.Documents, "document")}, {Quantity.Of(after.Chunks, "passage")} searchable.");
 
         foreach (var refusal in refusals.Take(MostRefusalsShown))
         {

@@ -27,7 +27,7 @@ internal static class ProgressView
                     sending.Value = progress.Bytes;
                     if (progress.Phase == IngestPhase.Sending)
                     {
-                        sending.Description = $"sending   {progress.Settled:N0} documents, {rate.Of(progress.Settled):N0}/s";
+                        sending.Description = $"sending   {Quantity.Of(progress.Settled, "document")}, {rate.Of(progress.Settled):N0}/s";
                     }
                     else if (progress.IndexingTotal > 0)
                     {
@@ -60,7 +60,7 @@ internal static class ProgressView
             {
                 var rate = sending.Of(progress.Bytes);
                 environment.Error.WriteLine(
-                    $"sending: {progress.Settled:N0} documents, {Percent(progress.Bytes, progress.TotalBytes)}{Eta(progress.TotalBytes - progress.Bytes, rate)}");
+                    $"sending: {Quantity.Of(progress.Settled, "document")}, {Percent(progress.Bytes, progress.TotalBytes)}{Eta(progress.TotalBytes - progress.Bytes, rate)}");
             }
             else
             {

@@ -1,19 +1,14 @@
 using System.CommandLine;
-using System.Globalization;
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using RagPlatform.Cli.Workspaces;
 using RagPlatform.Contracts;
-using Spectre.Console;
 
 namespace RagPlatform.Cli.Searching;
 
 /// <summary><c>rag search "…" --workspace W</c>.</summary>
 internal static class SearchCommand
 {
-    private const int SnippetLength = 320;
-
     private static readonly JsonSerializerOptions s_json = new(RagJson.Options) { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Makes the command.</summary>
@@ -27,8 +22,17 @@ internal static class SearchCommand
         var filter = new Option<string?>("--filter") { Description = "A condition on metadata, such as '{\"format\": \"markdown\"}'.", HelpName = "JSON" };
         var minScore = new Option<double?>("--min-score") { Description = "Leave out hits below it; its scale is the mode's own." };
         var documents = new Option<bool>("--documents") { Description = "Each document once, by its best passage." };
+        var fuzzy = new Option<bool>("--fuzzy") { Description = "Words that are nowhere stand for those that are spelt alike." };
+        var recall = EnumOption.Create("--recall", "How much an approximate index may miss.", SearchRecall.Balanced);
+        var neighbors = new Option<int>("--neighbors") { Description = "Passages before and behind each hit, 0 to 5." };
+        var total = new Option<bool>("--total") { Description = "Count all matches." };
+        var explain = new Option<bool>("--explain") { Description = "Say why the plan was chosen, and what else there was." };
+        var noCache = new Option<bool>("--no-cache") { Description = "Compute the answer anew." };
         var json = new Option<bool>("--json") { Description = "Print the API's answer as JSON." };
-        var command = new Command("search", "Search a workspace.") { query, workspace, mode, limit, offset, filter, minScore, documents, json };
+        var command = new Command("search", "Search a workspace. What is in double quotes must be there word by word.")
+        {
+            query, workspace, mode, limit, offset, filter, minScore, documents, fuzzy, recall, neighbors, total, explain, noCache, json,
+        };
         command.SetAction(async (parse, cancellationToken) =>
         {
             var request = new SearchRequest(
@@ -38,7 +42,13 @@ internal static class SearchCommand
                 parse.GetValue(offset),
                 ParseFilter(parse.GetValue(filter)),
                 parse.GetValue(minScore),
-                parse.GetValue(documents) ? SearchGrouping.Document : SearchGrouping.Passage);
+                parse.GetValue(documents) ? SearchGrouping.Document : SearchGrouping.Passage,
+                Recall: parse.GetValue(recall),
+                Explain: parse.GetValue(explain),
+                Fuzzy: parse.GetValue(fuzzy),
+                Neighbors: parse.GetValue(neighbors),
+                Total: parse.GetValue(total),
+                NoCache: parse.GetValue(noCache));
             var client = context.Connect(parse);
             var response = await client.SearchAsync(parse.GetRequiredValue(workspace), request, cancellationToken).ConfigureAwait(false);
             if (parse.GetValue(json))
@@ -47,7 +57,7 @@ internal static class SearchCommand
             }
             else
             {
-                Print(context.Environment.OutputConsole(), request, response);
+                HitPrinter.Print(context.Environment, request, response);
             }
         });
         return command;
@@ -69,43 +79,5 @@ internal static class SearchCommand
         {
             throw new CliException($"--filter is no JSON: {e.Message}", e);
         }
-    }
-
-    private static void Print(IAnsiConsole console, SearchRequest request, SearchResponse response)
-    {
-        var highlighter = new TermHighlighter(request.Query);
-        for (var i = 0; i < response.Hits.Count; i++)
-        {
-            var hit = response.Hits[i];
-            var title = hit.Title.Length > 0 ? hit.Title : hit.DocumentId;
-            var heading = hit.Heading.Length > 0 && hit.Heading != hit.Title ? $" [grey]› {Markup.Escape(hit.Heading)}[/]" : "";
-            console.MarkupLine($"[bold]{request.Offset + i + 1}. {Markup.Escape(title)}[/]{heading}");
-            console.MarkupLine(string.Create(
-                CultureInfo.InvariantCulture, $"   [grey]{Markup.Escape(hit.DocumentId)} · passage {hit.Ordinal + 1} · score {hit.Score:0.####}[/]"));
-            console.Write(new Padder(new Markup(Highlight(highlighter, highlighter.Snippet(hit.Text, SnippetLength))), new Padding(3, 0, 0, 0)));
-            console.WriteLine();
-        }
-
-        if (response.Hits.Count == 0)
-        {
-            console.WriteLine("Nothing was found.");
-        }
-
-        console.MarkupLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"[grey]{response.Hits.Count} hits · {Markup.Escape(response.Mode.ToString().ToLowerInvariant())} · plan {Markup.Escape(response.Plan)} · {response.Timings.Total:0.0} ms (embedding {response.Timings.Embedding:0.0}, database {response.Timings.Database:0.0}){(response.Cached ? " · cached" : "")}[/]"));
-    }
-
-    private static string Highlight(TermHighlighter highlighter, string text)
-    {
-        var markup = new StringBuilder();
-        var at = 0;
-        foreach (var match in highlighter.Find(text))
-        {
-            markup.Append(Markup.Escape(text[at..match.Start.Value])).Append("[bold yellow]").Append(Markup.Escape(text[match])).Append("[/]");
-            at = match.End.Value;
-        }
-
-        return markup.Append(Markup.Escape(text[at..])).ToString();
     }
 }

@@ -56,8 +56,15 @@ internal static class StatusCommand
     /// <summary>The rows as a table.</summary>
     public static Table ToTable(IReadOnlyList<StatusRow> rows, DateTimeOffset now)
     {
+        // Columns that would be empty are left out.
+        var waiting = rows.Any(row => row.Indexing.OldestQueuedAt is not null);
+        var moving = rows.Any(row => row.Rate is not null);
         var table = new Table().Border(TableBorder.Simple).AddColumn("workspace").AddColumn("model");
-        foreach (var column in (string[])["documents", "passages", "queued", "retrying", "dead", "oldest waits", "rate", "left"])
+        string[] columns =
+        [
+            "documents", "passages", "queued", "retrying", "dead", .. (string[])(waiting ? ["oldest waits"] : []), .. (string[])(moving ? ["rate", "left"] : []),
+        ];
+        foreach (var column in columns)
         {
             table.AddColumn(new TableColumn(column).RightAligned());
         }
@@ -65,7 +72,8 @@ internal static class StatusCommand
         foreach (var row in rows)
         {
             var indexing = row.Indexing;
-            table.AddRow(
+            List<string> cells =
+            [
                 Markup.Escape(row.Workspace),
                 Markup.Escape(row.Model),
                 Number(indexing.Documents),
@@ -73,9 +81,19 @@ internal static class StatusCommand
                 Number(indexing.Queued),
                 indexing.Retrying > 0 ? $"[yellow]{Number(indexing.Retrying)}[/]" : "0",
                 indexing.DeadLettered > 0 ? $"[red]{Number(indexing.DeadLettered)}[/]" : "0",
-                indexing.OldestQueuedAt is { } oldest ? Duration(now - oldest) : "",
-                row.Rate is { } rate ? string.Create(CultureInfo.InvariantCulture, $"{rate:0.#}/s") : "",
-                row.Left is { } left ? Duration(left) : "");
+            ];
+            if (waiting)
+            {
+                cells.Add(indexing.OldestQueuedAt is { } oldest ? Duration(now - oldest) : "");
+            }
+
+            if (moving)
+            {
+                cells.Add(row.Rate is { } rate ? string.Create(CultureInfo.InvariantCulture, $"{rate:0.#}/s") : "");
+                cells.Add(row.Left is { } left ? Duration(left) : "");
+            }
+
+            table.AddRow([.. cells]);
         }
 
         return table;

@@ -67,6 +67,7 @@ public sealed class BeirCollectionTests
 
     [Theory]
     [InlineData("keyword,0")]
+    [InlineData("auto")]
     [InlineData(",")]
     public void Parse_NoMode_IsAnError(string modes)
     {

@@ -35,7 +35,7 @@ public sealed class IngestTests(TestDatabase database) : IClassFixture<TestDatab
         var changed = await _node.RunAsync("ingest", "docs", "--workspace", "again", "--delete-missing");
         Assert.Equal(ExitCode.Success, changed.Exit);
         Assert.Contains("1 new or changed, 0 unchanged, 1 deleted, 0 refused", changed.Output);
-        Assert.Contains("The workspace has 1 documents, 1 passages", changed.Output);
+        Assert.Contains("The workspace has 1 document, 1 passage searchable", changed.Output);
     }
 
     [Fact]

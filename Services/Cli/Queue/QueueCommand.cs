@@ -1,0 +1,52 @@
+using System.CommandLine;
+using RagPlatform.Cli.Workspaces;
+using RagPlatform.Contracts;
+
+namespace RagPlatform.Cli.Queue;
+
+/// <summary><c>rag queue pause|resume|cancel|reindex</c>.</summary>
+internal static class QueueCommand
+{
+    /// <summary>Makes the command.</summary>
+    public static Command Create(CliContext context) => new("queue", "Pause, resume or cancel a workspace's indexing, or index documents again.")
+    {
+        CreateStep(context, "pause", "Pause indexing: writes go on being queued.", async (client, workspace, token) =>
+            $"{workspace}: paused, {Quantity.Of((await client.PauseIndexingAsync(workspace, token).ConfigureAwait(false)).Queued, "task")} queued."),
+        CreateStep(context, "resume", "End a pause.", async (client, workspace, token) =>
+            $"{workspace}: goes on, {Quantity.Of((await client.ResumeIndexingAsync(workspace, token).ConfigureAwait(false)).Queued, "task")} queued."),
+        CreateStep(context, "cancel", "Empty the queue. What is not searchable therefore becomes a dead letter, which can be replayed.", CancelAsync),
+        CreateReindex(context),
+    };
+
+    private static async Task<string> CancelAsync(RagClient client, string workspace, CancellationToken cancellationToken)
+    {
+        var cancelled = await client.CancelIndexingAsync(workspace, cancellationToken).ConfigureAwait(false);
+        return $"{workspace}: {Quantity.Of(cancelled.Tasks, "task")} cancelled, {Quantity.Of(cancelled.DeadLetters, "dead letter")}.";
+    }
+
+    private static Command CreateStep(
+        CliContext context, string name, string description, Func<RagClient, string, CancellationToken, Task<string>> runAsync)
+    {
+        var workspace = WorkspaceOptions.Name();
+        var command = new Command(name, description) { workspace };
+        command.SetAction(async (parse, cancellationToken) => context.Environment.Output.WriteLine(
+            await runAsync(context.Connect(parse), parse.GetRequiredValue(workspace), cancellationToken).ConfigureAwait(false)));
+        return command;
+    }
+
+    private static Command CreateReindex(CliContext context)
+    {
+        var workspace = WorkspaceOptions.Name();
+        var since = new Option<DateTimeOffset?>("--since") { Description = "Only documents that were written since then, such as 2026-11-20T08:00Z." };
+        var priority = EnumOption.Create("--priority", "How soon, against other documents.", DocumentPriority.Low);
+        var command = new Command("reindex", "Index documents again. Follow it with: rag status --watch") { workspace, since, priority };
+        command.SetAction(async (parse, cancellationToken) =>
+        {
+            var name = parse.GetRequiredValue(workspace);
+            var queued = await context.Connect(parse)
+                .ReindexAsync(name, new ReindexRequest(parse.GetValue(since), parse.GetValue(priority)), cancellationToken).ConfigureAwait(false);
+            context.Environment.Output.WriteLine($"{name}: {Quantity.Of(queued.Count, "document")} queued.");
+        });
+        return command;
+    }
+}

@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Net;
+using RagPlatform.Cli.Bench;
 using RagPlatform.Cli.Completion;
 using RagPlatform.Cli.Eval;
 using RagPlatform.Cli.Ingest;
@@ -27,6 +28,7 @@ internal static class RagCli
         DeadLettersCommand.Create,
         WorkspaceCommand.Create,
         EvalCommand.Create,
+        BenchVerb.Create,
         CompletionCommand.Create,
         CompletionCommand.CreateComplete,
     ];

@@ -29,6 +29,7 @@ public static class StorageExtensions
         services.AddSingleton<PassageStore>();
         services.AddSingleton<VectorSearch>();
         services.AddSingleton<PlannerStore>();
+        services.AddSingleton<RawVectorProbe>();
         services.AddSingleton<TaskQueue>();
         services.AddSingleton<IndexStore>();
         services.AddSingleton<VectorIndexStore>();

@@ -1,0 +1,85 @@
+using System.Globalization;
+using Npgsql;
+
+namespace RagPlatform.Storage;
+
+/// <summary>The plainest statements for nearest vectors, for benchmarks to compare searching with.</summary>
+public sealed class RawVectorProbe(NpgsqlDataSource dataSource)
+{
+    private const string SettingsSql = """
+        SELECT set_config('hnsw.ef_search', $1, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
+               set_config('enable_sort', $2, true), set_config('enable_seqscan', $2, true), set_config('max_parallel_workers_per_gather', '0', true)
+        """;
+
+    // {0} table, {1} type, {2} what is added to the distance: nothing lets the index serve, "+ 0" does not.
+    private const string NearestSql = """
+        SELECT n.chunk_id, n.distance, c.text, d.document_id, d.title, d.metadata::text
+        FROM (
+            SELECT v.chunk_id, v.document_key, v.embedding <=> $2::real[]::{1} AS distance
+            FROM {0} v WHERE v.workspace_id = $1
+            ORDER BY (v.embedding <=> $2::real[]::{1}){2} LIMIT $3) n
+        JOIN chunks c ON c.workspace_id = $1 AND c.chunk_id = n.chunk_id
+        JOIN documents d ON d.workspace_id = $1 AND d.document_key = n.document_key
+        """;
+
+    private const string VersionSql = """
+        SELECT split_part(version(), ' ', 2) || ', pgvector ' || (SELECT extversion FROM pg_extension WHERE extname = 'vector')
+        """;
+
+    /// <summary>Finds the nearest vectors of a workspace and reads their passages.</summary>
+    /// <param name="workspaceId">The workspace.</param>
+    /// <param name="space">The space.</param>
+    /// <param name="vector">The query's vector.</param>
+    /// <param name="limit">How many.</param>
+    /// <param name="efSearch">Candidates that HNSW keeps; 0 for an exact comparison without index.</param>
+    /// <param name="cancellationToken">Cancels the query.</param>
+    /// <returns>The chunks.</returns>
+    public async Task<IReadOnlyList<long>> FindAsync(
+        int workspaceId, SpaceRow space, float[] vector, int limit, int efSearch, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        var sql = string.Format(CultureInfo.InvariantCulture, NearestSql, space.VectorTable, space.VectorType, efSearch > 0 ? "" : " + 0");
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new("BEGIN READ ONLY"),
+                new(SettingsSql)
+                {
+                    Parameters =
+                    {
+                        new() { Value = Math.Max(1, efSearch).ToString(CultureInfo.InvariantCulture) },
+                        new() { Value = efSearch > 0 ? "off" : "on" },
+                    },
+                },
+                new(sql) { Parameters = { new() { Value = workspaceId }, new() { Value = vector }, new() { Value = limit } } },
+                new("COMMIT"),
+            },
+        };
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        await reader.NextResultAsync(cancellationToken);
+        var chunks = new List<long>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            chunks.Add(reader.GetInt64(0));
+        }
+
+        return chunks;
+    }
+
+    /// <summary>How many connections an application has open.</summary>
+    public async Task<int> CountConnectionsAsync(string application, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand("SELECT count(*)::int FROM pg_stat_activity WHERE application_name = $1");
+        command.Parameters.Add(new() { Value = application });
+        return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    /// <summary>The versions of PostgreSQL and pgvector.</summary>
+    public async Task<string> GetVersionAsync(CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(VersionSql);
+        return (string)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+}

@@ -3,12 +3,14 @@ using System.Net.Sockets;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Configuration.Memory;
 using Microsoft.Extensions.Options;
+using Npgsql;
 using RagPlatform.Dashboard;
 using RagPlatform.EmbeddingService;
 using RagPlatform.IndexingWorker;
 using RagPlatform.SearchApi;
 using RagPlatform.ServiceDefaults;
 using RagPlatform.SingleNode.Servers;
+using RagPlatform.Storage;
 
 namespace RagPlatform.SingleNode;
 
@@ -181,13 +183,34 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         if (_options.Postgres is { Length: > 0 } existing)
         {
             _settings["ConnectionStrings:ragdb"] = existing;
-            return;
+        }
+        else
+        {
+            var password = PrivateFile.ReadOrCreateSecret(_folder.PathOf("postgres.password"));
+            Postgres = await LocalPostgres.StartAsync(
+                new LocalPostgresOptions(_folder.PathOf("postgres"), password, Durable: _options.Durable), _logger, cancellationToken);
+            _settings["ConnectionStrings:ragdb"] = Postgres.ConnectionString;
         }
 
-        var password = PrivateFile.ReadOrCreateSecret(_folder.PathOf("postgres.password"));
-        Postgres = await LocalPostgres.StartAsync(
-            new LocalPostgresOptions(_folder.PathOf("postgres"), password, Durable: _options.Durable), _logger, cancellationToken);
-        _settings["ConnectionStrings:ragdb"] = Postgres.ConnectionString;
+        await MigrateAsync(cancellationToken);
+    }
+
+    // The services do it too, and would wait for ever for a database that is wrong or away. Here it is said at once, in one line.
+    private async Task MigrateAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var dataSource = NpgsqlDataSource.Create(PostgresConnectionString);
+            await SchemaMigrator.MigrateAsync(dataSource, SchemaFile.All, cancellationToken);
+        }
+        catch (SchemaMismatchException e)
+        {
+            throw new SingleNodeException(SingleNodeExit.DataFolder, $"{e.Message} Or choose another data folder (--data).", e);
+        }
+        catch (Exception e) when (_options.Postgres is { Length: > 0 } && e is NpgsqlException or ArgumentException or FormatException)
+        {
+            throw new SingleNodeException(SingleNodeExit.Failed, $"The database that RAG_POSTGRES or --postgres names cannot be used: {e.Message}", e);
+        }
     }
 
     private async Task StartValkeyAsync(CancellationToken cancellationToken)

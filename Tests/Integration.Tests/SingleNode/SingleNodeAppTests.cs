@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using RagPlatform.Contracts;
 using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.SingleNode;
 
@@ -8,8 +9,11 @@ namespace RagPlatform.Integration.Tests.SingleNode;
 
 public sealed class SingleNodeAppTests
 {
-    public SingleNodeAppTests()
+    private readonly Backends _backends;
+
+    public SingleNodeAppTests(Backends backends)
     {
+        _backends = backends;
         Requirements.NeedPostgres();
         Requirements.NeedValkey();
     }
@@ -88,6 +92,33 @@ public sealed class SingleNodeAppTests
         Assert.Equal(SingleNodeExit.PortOccupied, error.Exit);
         Assert.Contains($"Port {port}", error.Message, StringComparison.Ordinal);
         Assert.Contains("--dashboard-port", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Host=127.0.0.1;Port=1;Username=nobody;Database=none")]
+    [InlineData("no connection string")]
+    public async Task Start_DatabaseThatCannotBeReached_SaysSoInOneLine(string connectionString)
+    {
+        var error = await Assert.ThrowsAsync<SingleNodeException>(
+            () => SingleNodeApp.StartAsync(new SingleNodeOptions { Postgres = connectionString, UseValkey = false }, Cancelled));
+
+        Assert.Equal(SingleNodeExit.Failed, error.Exit);
+        Assert.Contains("RAG_POSTGRES", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Fact]
+    public async Task Start_DatabaseAndCacheThatExist_AreUsedAndNoServerIsStarted()
+    {
+        var (cache, _) = _backends.ReserveCache();
+        var options = new SingleNodeOptions { Postgres = await _backends.CreateDatabaseAsync(migrated: false), Valkey = cache };
+
+        await using var node = await SingleNodeApp.StartAsync(options, Cancelled);
+
+        Assert.Null(node.Postgres);
+        Assert.Null(node.Valkey);
+        var client = RagClient.Create(node.ApiAddress, node.AdminKey);
+        Assert.Equal("here", (await client.CreateWorkspaceAsync(new WorkspaceCreate("here"), Cancelled)).Name);
     }
 
     private static UnixFileMode Mode(string path) =>

@@ -1,3 +1,3 @@
 using RagPlatform.Cli;
 
-return await RagCli.RunAsync(args, CliEnvironment.ForProcess()).ConfigureAwait(false);
+return await RagCli.RunAsync(args, CliEnvironment.ForProcess());

@@ -52,26 +52,26 @@ internal static class RagCli
         {
             refusal.ShowHelp = false;
             invocation.Output = environment.Error;
-            await parse.InvokeAsync(invocation, cancellationToken).ConfigureAwait(false);
-            await environment.Error.WriteLineAsync($"See: {CommandPath(parse)} --help").ConfigureAwait(false);
+            await parse.InvokeAsync(invocation, cancellationToken);
+            await environment.Error.WriteLineAsync($"See: {CommandPath(parse)} --help");
             return ExitCode.Usage;
         }
 
         try
         {
-            return await parse.InvokeAsync(invocation, cancellationToken).ConfigureAwait(false);
+            return await parse.InvokeAsync(invocation, cancellationToken);
         }
         catch (OperationCanceledException)
         {
-            await environment.Error.WriteLineAsync("rag: cancelled.").ConfigureAwait(false);
+            await environment.Error.WriteLineAsync("rag: cancelled.");
             return ExitCode.Cancelled;
         }
         catch (Exception e) when (Explain(e, parse, context) is { } explanation)
         {
-            await environment.Error.WriteLineAsync("rag: " + explanation).ConfigureAwait(false);
+            await environment.Error.WriteLineAsync("rag: " + explanation);
             if (environment.Variable("RAG_DEBUG") is not null)
             {
-                await environment.Error.WriteLineAsync(e.ToString()).ConfigureAwait(false);
+                await environment.Error.WriteLineAsync(e.ToString());
             }
 
             return ExitCode.Failure;
@@ -114,7 +114,8 @@ internal static class RagCli
     {
         CliException e => e.Message,
         RagApiException { Status: HttpStatusCode.Unauthorized } =>
-            $"{Url(parse, context)} refused the API key. Pass --key or --key-file, or set RAG_API_KEY; a local node keeps its admin key in .data/admin.key.",
+            $"{Url(parse, context)} refused the API key. Pass --key or --key-file, or set RAG_API_KEY; "
+            + "a local node keeps its admin key in .data/admin.key.",
         RagApiException { Status: HttpStatusCode.Forbidden } e => $"{e.Message} The admin key may do it.",
         RagApiException { Status: HttpStatusCode.NotFound } e => $"{e.Message} 'rag workspace list' shows what there is.",
         // The fields say it all; the title only says that there are some.

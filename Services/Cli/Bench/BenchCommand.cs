@@ -17,15 +17,16 @@ internal static class BenchCommand
     public static Command Create(
         CliContext context, string name, string description, IEnumerable<Symbol> symbols, Func<BenchContext, Task> runAsync)
     {
-        var seed = new Option<int>("--seed") { Description = "Where the randomness starts: the same seed does the same.", DefaultValueFactory = _ => DefaultSeed };
+        var seed = new Option<int>("--seed")
+        {
+            Description = "Where the randomness starts: the same seed does the same.",
+            DefaultValueFactory = _ => DefaultSeed,
+        };
         return FigureCommand.Create(context, name, description, [.. symbols, seed], async run =>
         {
-            var bench = new BenchContext(run, run.Parse.GetValue(seed));
-            await using (bench.ConfigureAwait(false))
-            {
-                run.Progress($"{name}, seed {bench.Seed}, on {Machine.Describe()}");
-                await runAsync(bench).ConfigureAwait(false);
-            }
+            await using var bench = new BenchContext(run, run.Parse.GetValue(seed));
+            run.Progress($"{name}, seed {bench.Seed}, on {Machine.Describe()}");
+            await runAsync(bench);
         });
     }
 }

@@ -38,7 +38,7 @@ internal sealed class BenchContext(FigureRun run, int seed) : IAsyncDisposable
     /// <exception cref="CliException">It cannot start.</exception>
     public async Task<EphemeralNode> StartNodeAsync(SingleNodeOptions? options = null)
     {
-        var node = await EphemeralNode.StartAsync(Run, options).ConfigureAwait(false);
+        var node = await EphemeralNode.StartAsync(Run, options);
         _started.Push(node);
         return node;
     }
@@ -48,13 +48,15 @@ internal sealed class BenchContext(FigureRun run, int seed) : IAsyncDisposable
     /// <param name="dimensions">The length of its vectors.</param>
     public async Task<ScriptedEmbeddingServer> StartProviderAsync(TimeSpan latency, int dimensions = 384)
     {
-        var provider = await ScriptedEmbeddingServer.StartAsync(dimensions, CancellationToken).ConfigureAwait(false);
+        var provider = await ScriptedEmbeddingServer.StartAsync(dimensions, CancellationToken);
         provider.Script = _ => new ScriptedAnswer(Latency: latency);
         _started.Push(provider);
         return provider;
     }
 
-    /// <summary>Settings by which a node has <see cref="ScriptedModel"/> from <paramref name="provider"/> as its default model, without a limit of calls.</summary>
+    /// <summary>
+    /// Settings by which a node has <see cref="ScriptedModel"/> from <paramref name="provider"/> as its default model, without a limit of calls.
+    /// </summary>
     public static Dictionary<string, string?> SettingsFor(ScriptedEmbeddingServer provider) => new()
     {
         ["Embedding:DefaultModel"] = ScriptedModel,
@@ -75,7 +77,7 @@ internal sealed class BenchContext(FigureRun run, int seed) : IAsyncDisposable
     public async Task<double> MeasureAsync(Func<Task> work)
     {
         var began = Time.GetTimestamp();
-        await work().ConfigureAwait(false);
+        await work();
         return Time.GetElapsedTime(began).TotalMilliseconds;
     }
 
@@ -84,7 +86,7 @@ internal sealed class BenchContext(FigureRun run, int seed) : IAsyncDisposable
     {
         while (_started.TryPop(out var started))
         {
-            await started.DisposeAsync().ConfigureAwait(false);
+            await started.DisposeAsync();
         }
     }
 }

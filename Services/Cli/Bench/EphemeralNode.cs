@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using RagPlatform.Cli.Connections;
 using RagPlatform.Cli.Figures;
 using RagPlatform.Contracts;
@@ -29,7 +30,7 @@ internal sealed class EphemeralNode : Node
 
     /// <summary>Starts one.</summary>
     /// <param name="run">The run that it is for.</param>
-    /// <param name="options">How; null for a temporary folder and the defaults.</param>
+    /// <param name="options">How; null for a temporary folder, the defaults, and a log of errors only.</param>
     /// <exception cref="CliException">It cannot start.</exception>
     public static async Task<EphemeralNode> StartAsync(FigureRun run, SingleNodeOptions? options = null)
     {
@@ -38,7 +39,7 @@ internal sealed class EphemeralNode : Node
         run.Progress("starting a temporary instance");
         try
         {
-            var app = await SingleNodeApp.StartAsync(options ?? new SingleNodeOptions(), run.CancellationToken).ConfigureAwait(false);
+            var app = await SingleNodeApp.StartAsync(options ?? new SingleNodeOptions { LogLevel = LogLevel.Error }, run.CancellationToken);
             run.Progress(FormattableString.Invariant($"started in {time.GetElapsedTime(began).TotalSeconds:0.0} s"));
             var address = new ApiAddress(app.ApiAddress, app.AdminKey);
             return new EphemeralNode(app, address, run.Context.Connect(address));

@@ -21,19 +21,19 @@ internal static class OpenLoop
             var early = due - time.GetElapsedTime(began);
             if (early > TimeSpan.FromMilliseconds(1))
             {
-                await Task.Delay(early, time, cancellationToken).ConfigureAwait(false);
+                await Task.Delay(early, time, cancellationToken);
             }
 
             running[i] = SendAsync(i, due);
         }
 
-        return await Task.WhenAll(running).ConfigureAwait(false);
+        return await Task.WhenAll(running);
 
         async Task<double> SendAsync(int i, TimeSpan due)
         {
             // A timer that fires late is the bench's own delay, not the request's.
             var started = time.GetElapsedTime(began);
-            await send(i).ConfigureAwait(false);
+            await send(i);
             var late = started - due > TimeSpan.FromMilliseconds(20) ? due : started;
             return (time.GetElapsedTime(began) - late).TotalMilliseconds;
         }

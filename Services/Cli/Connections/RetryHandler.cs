@@ -28,7 +28,7 @@ internal sealed class RetryHandler(TimeProvider time, bool patient) : Delegating
             TimeSpan? retryAfter = null;
             try
             {
-                var response = await SendOnceAsync(request, cancellationToken).ConfigureAwait(false);
+                var response = await SendOnceAsync(request, cancellationToken);
                 _reached = true;
                 if (attempt == _attempts || !IsPostponed(response.StatusCode))
                 {
@@ -51,7 +51,7 @@ internal sealed class RetryHandler(TimeProvider time, bool patient) : Delegating
             }
 
             Retries++;
-            await Task.Delay(Delay(attempt, retryAfter), time, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(Delay(attempt, retryAfter), time, cancellationToken);
         }
     }
 
@@ -64,11 +64,12 @@ internal sealed class RetryHandler(TimeProvider time, bool patient) : Delegating
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
-            return await base.SendAsync(request, linked.Token).ConfigureAwait(false);
+            return await base.SendAsync(request, linked.Token);
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new TimeoutException($"{request.RequestUri?.GetLeftPart(UriPartial.Authority)} did not answer within {s_attemptTimeout.TotalSeconds} s.", e);
+            throw new TimeoutException(
+                $"{request.RequestUri?.GetLeftPart(UriPartial.Authority)} did not answer within {s_attemptTimeout.TotalSeconds} s.", e);
         }
     }
 

@@ -104,6 +104,8 @@ internal sealed record BeirCollection(string Name, string CorpusFile, IReadOnlyL
     private static string Existing(string folder, string name)
     {
         var file = Path.Combine(folder, name);
-        return File.Exists(file) ? file : throw new CliException($"{file} does not exist. Expected a BEIR folder: corpus.jsonl, queries.jsonl, qrels/test.tsv.");
+        return File.Exists(file)
+            ? file
+            : throw new CliException($"{file} does not exist. Expected a BEIR folder: corpus.jsonl, queries.jsonl, qrels/test.tsv.");
     }
 }

@@ -44,30 +44,28 @@ internal static class EvalCommand
             [data, modes, ephemeral, workspace, keep, settings.Model, settings.Language, settings.ChunkSize, settings.Overlap, settings.Strategy],
             async run =>
             {
-                var collection = BeirCollection.Load(Path.TrimEndingDirectorySeparator(context.Environment.FullPath(run.Parse.GetRequiredValue(data))));
-                var node = await StartAsync(run, run.Parse.GetValue(ephemeral)).ConfigureAwait(false);
-                await using (node.ConfigureAwait(false))
+                var folder = context.Environment.FullPath(run.Parse.GetRequiredValue(data));
+                var collection = BeirCollection.Load(Path.TrimEndingDirectorySeparator(folder));
+                await using var node = await StartAsync(run, run.Parse.GetValue(ephemeral));
+                var name = run.Parse.GetValue(workspace);
+                var temporary = name is null && !run.Parse.GetValue(keep) && !run.Parse.GetValue(ephemeral);
+                name ??= EvalModes.WorkspaceName(collection.Name, context.Environment.Time.GetUtcNow());
+                var evaluation = new RetrievalEvaluation(run, node.Client, collection, name);
+                try
                 {
-                    var name = run.Parse.GetValue(workspace);
-                    var temporary = name is null && !run.Parse.GetValue(keep);
-                    name ??= EvalModes.WorkspaceName(collection.Name, context.Environment.Time.GetUtcNow());
-                    var evaluation = new RetrievalEvaluation(run, node.Client, collection, name);
-                    try
+                    await evaluation.IngestAsync(settings.ToCreate(run.Parse, name));
+                    await evaluation.MeasureAsync(run.Parse.GetValue(modes) ?? []);
+                }
+                finally
+                {
+                    if (temporary)
                     {
-                        await evaluation.IngestAsync(settings.ToCreate(run.Parse, name)).ConfigureAwait(false);
-                        await evaluation.MeasureAsync(run.Parse.GetValue(modes) ?? []).ConfigureAwait(false);
-                    }
-                    finally
-                    {
-                        if (temporary && !run.Parse.GetValue(ephemeral))
-                        {
-                            await evaluation.DeleteWorkspaceAsync().ConfigureAwait(false);
-                        }
+                        await evaluation.DeleteWorkspaceAsync();
                     }
                 }
             });
     }
 
     private static async Task<Node> StartAsync(FigureRun run, bool ephemeral) =>
-        ephemeral ? await EphemeralNode.StartAsync(run).ConfigureAwait(false) : Node.Running(run);
+        ephemeral ? await EphemeralNode.StartAsync(run) : Node.Running(run);
 }

@@ -20,7 +20,7 @@ internal sealed class RetrievalEvaluation(FigureRun run, RagClient client, BeirC
     /// <exception cref="UnsoundRunException">A document is missing, or the workspace holds others.</exception>
     public async Task IngestAsync(WorkspaceCreate settings)
     {
-        await IngestCommand.FindOrCreateAsync(client, settings, create: true, run.CancellationToken).ConfigureAwait(false);
+        await IngestCommand.FindOrCreateAsync(client, settings, create: true, run.CancellationToken);
         _created = true;
 
         var environment = run.Context.Environment;
@@ -30,14 +30,14 @@ internal sealed class RetrievalEvaluation(FigureRun run, RagClient client, BeirC
         var indexing = await ProgressView.ShowAsync(environment, progress, async () =>
         {
             await new Ingestion(client, workspace, new IngestOptions(), progress)
-                .RunAsync(scan, IngestLedger.None(), run.CancellationToken).ConfigureAwait(false);
+                .RunAsync(scan, IngestLedger.None(), run.CancellationToken);
             return await new IndexingWait(client, environment.Time, s_patience)
-                .WaitAsync(workspace, progress, run.CancellationToken).ConfigureAwait(false);
-        }).ConfigureAwait(false);
+                .WaitAsync(workspace, progress, run.CancellationToken);
+        });
 
         if (progress.Refusals is [var refusal, ..])
         {
-            throw new UnsoundRunException($"{progress.Refusals.Count} documents were refused, such as '{refusal.Document}': {refusal.Reason}");
+            throw new UnsoundRunException($"{Quantity.Of(progress.Refusals.Count, "document")} refused, such as '{refusal.Document}': {refusal.Reason}");
         }
 
         if (indexing.DeadLettered > 0)
@@ -51,8 +51,9 @@ internal sealed class RetrievalEvaluation(FigureRun run, RagClient client, BeirC
                 $"workspace '{workspace}' holds {indexing.Documents} documents, the collection {progress.Accepted}: name an empty one, or none");
         }
 
+        var took = environment.Time.GetElapsedTime(began);
         run.Progress(FormattableString.Invariant(
-            $"{collection.Name}: {indexing.Documents} documents, {indexing.Chunks} passages, searchable after {environment.Time.GetElapsedTime(began).TotalSeconds:0.0} s"));
+            $"{collection.Name}: {indexing.Documents} documents, {indexing.Chunks} passages, searchable after {took.TotalSeconds:0.0} s"));
     }
 
     /// <summary>Asks all queries in each mode and adds the figures.</summary>
@@ -63,7 +64,7 @@ internal sealed class RetrievalEvaluation(FigureRun run, RagClient client, BeirC
         foreach (var mode in modes)
         {
             var began = run.Context.Environment.Time.GetTimestamp();
-            var quality = await evaluator.EvaluateAsync(collection.Queries, mode, run.CancellationToken).ConfigureAwait(false);
+            var quality = await evaluator.EvaluateAsync(collection.Queries, mode, run.CancellationToken);
             ndcg10[mode] = quality.Ndcg10;
 
             var name = $"eval.{collection.Name}.{mode.ToString().ToLowerInvariant()}";
@@ -88,7 +89,7 @@ internal sealed class RetrievalEvaluation(FigureRun run, RagClient client, BeirC
         using var timeout = new CancellationTokenSource(s_cleanUp, run.Context.Environment.Time);
         try
         {
-            await client.DeleteWorkspaceAsync(workspace, timeout.Token).ConfigureAwait(false);
+            await client.DeleteWorkspaceAsync(workspace, timeout.Token);
         }
         catch (Exception e) when (e is RagApiException or HttpRequestException or OperationCanceledException or TimeoutException)
         {

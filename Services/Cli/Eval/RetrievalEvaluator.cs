@@ -35,7 +35,7 @@ internal sealed class RetrievalEvaluator(Func<SearchRequest, CancellationToken, 
             0,
             queries.Count,
             new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = cancellationToken },
-            async (i, token) => scores[i] = await ScoreAsync(queries[i], mode, token).ConfigureAwait(false)).ConfigureAwait(false);
+            async (i, token) => scores[i] = await ScoreAsync(queries[i], mode, token));
 
         // Summed in the order of the queries: the same answers give the same figures to the last bit.
         return new RetrievalQuality(
@@ -50,7 +50,7 @@ internal sealed class RetrievalEvaluator(Func<SearchRequest, CancellationToken, 
     {
         var text = query.Text.Length <= MostQueryCharacters ? query.Text : query.Text[..MostQueryCharacters];
         var request = new SearchRequest(text, mode, Depth, GroupBy: SearchGrouping.Document, NoCache: true);
-        var response = await searchAsync(request, cancellationToken).ConfigureAwait(false);
+        var response = await searchAsync(request, cancellationToken);
         if (response.Mode != mode)
         {
             throw new UnsoundRunException($"query '{query.Id}' was answered in mode {response.Mode}, not {mode}");

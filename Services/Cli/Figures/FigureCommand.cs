@@ -47,7 +47,7 @@ internal static class FigureCommand
             var report = new FigureReport(context.Environment, parse.GetValue(json));
             try
             {
-                await runAsync(new FigureRun(context, parse, report, cancellationToken)).ConfigureAwait(false);
+                await runAsync(new FigureRun(context, parse, report, cancellationToken));
             }
             catch (UnsoundRunException e)
             {
@@ -63,13 +63,13 @@ internal static class FigureCommand
 
     private static int Check(CliEnvironment environment, FigureReport report)
     {
-        var short_ = report.Figures.Where(figure => !figure.Holds).ToArray();
-        foreach (var figure in short_)
+        var fallenShort = report.Figures.Where(figure => !figure.Holds).ToArray();
+        foreach (var figure in fallenShort)
         {
-            environment.Error.WriteLine(
-                FormattableString.Invariant($"rag: {figure.Name} is {figure.Value}{(figure.Unit.Length > 0 ? " " : "")}{figure.Unit}, the goal is {figure.Goal}."));
+            var value = FormattableString.Invariant($"{figure.Value} {figure.Unit}").TrimEnd();
+            environment.Error.WriteLine($"rag: {figure.Name} is {value}, the goal is {figure.Goal}.");
         }
 
-        return short_.Length == 0 ? ExitCode.Success : ExitCode.Failure;
+        return fallenShort.Length == 0 ? ExitCode.Success : ExitCode.Failure;
     }
 }

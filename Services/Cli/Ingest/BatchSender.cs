@@ -24,7 +24,7 @@ internal sealed partial class BatchSender(
     {
         var written = new List<DocumentWrite>(documents.Count);
         var refused = new List<Refusal>();
-        await SendAsync(documents, written, refused, cancellationToken).ConfigureAwait(false);
+        await SendAsync(documents, written, refused, cancellationToken);
         return new BatchOutcome(written, refused);
     }
 
@@ -58,15 +58,16 @@ internal sealed partial class BatchSender(
 
         try
         {
-            written.AddRange((await put(documents, cancellationToken).ConfigureAwait(false)).Documents);
+            written.AddRange((await put(documents, cancellationToken)).Documents);
         }
-        catch (RagApiException e) when (e.Status is HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity)
+        catch (RagApiException e)
+            when (e.Status is HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity)
         {
             var named = Named(e.Errors, documents.Count);
             if (named.Count > 0)
             {
                 refused.AddRange(named.Select(entry => new Refusal(documents[entry.Key].Id, entry.Value)));
-                await SendAsync([.. documents.Where((_, i) => !named.ContainsKey(i))], written, refused, cancellationToken).ConfigureAwait(false);
+                await SendAsync([.. documents.Where((_, i) => !named.ContainsKey(i))], written, refused, cancellationToken);
             }
             else if (documents.Count == 1)
             {
@@ -75,8 +76,8 @@ internal sealed partial class BatchSender(
             else
             {
                 var half = documents.Count / 2;
-                await SendAsync([.. documents.Take(half)], written, refused, cancellationToken).ConfigureAwait(false);
-                await SendAsync([.. documents.Skip(half)], written, refused, cancellationToken).ConfigureAwait(false);
+                await SendAsync([.. documents.Take(half)], written, refused, cancellationToken);
+                await SendAsync([.. documents.Skip(half)], written, refused, cancellationToken);
             }
         }
     }

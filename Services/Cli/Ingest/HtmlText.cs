@@ -11,7 +11,8 @@ internal sealed class HtmlText
 
     private static readonly HashSet<string> s_skipped = new(StringComparer.Ordinal)
     {
-        "script", "style", "noscript", "template", "svg", "math", "nav", "iframe", "object", "canvas", "audio", "video", "head", "button", "select", "textarea",
+        "script", "style", "noscript", "template", "svg", "math", "nav", "iframe", "object", "canvas", "audio", "video", "head",
+        "button", "select", "textarea",
     };
 
     private static readonly HashSet<string> s_inline = new(StringComparer.Ordinal)

@@ -20,7 +20,7 @@ internal sealed class IndexingWait(RagClient client, TimeProvider time, TimeSpan
         WorkspaceIndexing? last = null;
         for (var pause = TimeSpan.FromMilliseconds(50); ; pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause)
         {
-            var indexing = await client.GetIndexingAsync(workspace, cancellationToken).ConfigureAwait(false);
+            var indexing = await client.GetIndexingAsync(workspace, cancellationToken);
             progress.SetIndexing(indexing.Queued + indexing.Retrying, indexing.Retrying);
             if (indexing.Queued + indexing.Retrying == 0)
             {
@@ -32,10 +32,11 @@ internal sealed class IndexingWait(RagClient client, TimeProvider time, TimeSpan
             if (time.GetElapsedTime(moved) > patience)
             {
                 throw new TimeoutException(
-                    $"{indexing.Queued + indexing.Retrying:N0} documents of '{workspace}' wait, and nothing has happened for {patience.Value.TotalSeconds:N0} s. Does the indexing worker run?");
+                    $"{Quantity.Of(indexing.Queued + indexing.Retrying, "document")} of '{workspace}' wait, and nothing has happened for "
+                    + $"{patience.Value.TotalSeconds:N0} s. Does the indexing worker run?");
             }
 
-            await Task.Delay(pause, time, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(pause, time, cancellationToken);
         }
     }
 }

@@ -20,7 +20,11 @@ internal static class IngestCommand
             Arity = ArgumentArity.OneOrMore,
         };
         var workspace = WorkspaceOptions.Name();
-        var create = new Option<bool>("--create") { Description = "Create the workspace if there is none of that name.", DefaultValueFactory = _ => true };
+        var create = new Option<bool>("--create")
+        {
+            Description = "Create the workspace if there is none of that name.",
+            DefaultValueFactory = _ => true,
+        };
         var settings = new WorkspaceOptions();
         var prefix = new Option<string>("--prefix") { Description = "Put before each document id.", DefaultValueFactory = _ => "", HelpName = "TEXT" };
         var parallel = new Option<int>("--parallel") { Description = "Batches in flight, 1 to 16.", DefaultValueFactory = _ => 4 };
@@ -31,15 +35,17 @@ internal static class IngestCommand
                 result.AddError("--parallel takes 1 to 16.");
             }
         });
+        var priority = EnumOption.Create("--priority", "How soon, against other documents of all workspaces.", DocumentPriority.Normal);
         var noWait = new Option<bool>("--no-wait") { Description = "Do not wait until the documents are searchable." };
         var all = new Option<bool>("--all") { Description = "Send also what an earlier run from this machine has put already." };
         var deleteMissing = new Option<bool>("--delete-missing") { Description = "Delete documents that came from these folders and are gone." };
         var allowRefused = new Option<bool>("--allow-refused") { Description = "Exit with 0 although documents were refused." };
 
-        var command = new Command("ingest", "Put documents into a workspace. Unchanged ones cost nothing; an interrupted run goes on where it stopped.")
+        var command = new Command(
+            "ingest", "Put documents into a workspace. Unchanged ones cost nothing; an interrupted run goes on where it stopped.")
         {
             paths, workspace, create, settings.Model, settings.Language, settings.ChunkSize, settings.Overlap, settings.Strategy, prefix, parallel,
-            noWait, all, deleteMissing, allowRefused,
+            priority, noWait, all, deleteMissing, allowRefused,
         };
         command.SetAction(async (parse, cancellationToken) =>
         {
@@ -48,8 +54,8 @@ internal static class IngestCommand
             var address = context.Address(parse);
             var client = context.Connect(address, patient: true);
             var name = parse.GetRequiredValue(workspace);
-            var target = await FindOrCreateAsync(client, settings.ToCreate(parse, name), parse.GetValue(create), cancellationToken).ConfigureAwait(false);
-            var before = await client.GetIndexingAsync(name, cancellationToken).ConfigureAwait(false);
+            var target = await FindOrCreateAsync(client, settings.ToCreate(parse, name), parse.GetValue(create), cancellationToken);
+            var before = await client.GetIndexingAsync(name, cancellationToken);
 
             using var ledger = parse.GetValue(all) ? IngestLedger.None() : IngestLedger.Open(LedgerFolder(environment), address.Url, target);
             var progress = new IngestProgress(scan.Files.Sum(file => file.Length));
@@ -60,6 +66,7 @@ internal static class IngestCommand
                 {
                     Prefix = parse.GetValue(prefix) ?? "",
                     Parallel = parse.GetValue(parallel),
+                    Priority = parse.GetValue(priority),
                     DeleteMissing = parse.GetValue(deleteMissing),
                 },
                 progress);
@@ -70,11 +77,11 @@ internal static class IngestCommand
             {
                 after = await ProgressView.ShowAsync(environment, progress, async () =>
                 {
-                    await ingestion.RunAsync(scan, ledger, cancellationToken).ConfigureAwait(false);
+                    await ingestion.RunAsync(scan, ledger, cancellationToken);
                     return parse.GetValue(noWait)
                         ? null
-                        : await new IndexingWait(client, environment.Time).WaitAsync(name, progress, cancellationToken).ConfigureAwait(false);
-                }).ConfigureAwait(false);
+                        : await new IndexingWait(client, environment.Time).WaitAsync(name, progress, cancellationToken);
+                });
             }
             catch (Exception)
             {
@@ -88,7 +95,7 @@ internal static class IngestCommand
             var deadLettered = after is null ? 0 : Math.Max(0, after.DeadLettered - before.DeadLettered);
             if (deadLettered > 0)
             {
-                throw new CliException($"{Quantity.Of(deadLettered, "document")} could not be indexed: rag status --workspace {name}.");
+                throw new CliException($"{Quantity.Of(deadLettered, "document")} could not be indexed: rag dead-letters list --workspace {name}");
             }
 
             return progress.Refusals.Count == 0 || parse.GetValue(allowRefused) ? ExitCode.Success : ExitCode.Failure;
@@ -101,7 +108,7 @@ internal static class IngestCommand
     public static async Task<Workspace> FindOrCreateAsync(
         RagClient client, WorkspaceCreate settings, bool create, CancellationToken cancellationToken)
     {
-        if (await client.FindWorkspaceAsync(settings.Name, cancellationToken).ConfigureAwait(false) is { } found)
+        if (await client.FindWorkspaceAsync(settings.Name, cancellationToken) is { } found)
         {
             return found;
         }
@@ -113,12 +120,12 @@ internal static class IngestCommand
 
         try
         {
-            return await client.CreateWorkspaceAsync(settings, cancellationToken).ConfigureAwait(false);
+            return await client.CreateWorkspaceAsync(settings, cancellationToken);
         }
         catch (RagApiException e) when (e.Status == HttpStatusCode.Conflict)
         {
             // Somebody else was faster.
-            return await client.FindWorkspaceAsync(settings.Name, cancellationToken).ConfigureAwait(false)
+            return await client.FindWorkspaceAsync(settings.Name, cancellationToken)
                 ?? throw new CliException($"workspace '{settings.Name}' is being created or deleted by somebody else.", e);
         }
     }
@@ -134,7 +141,8 @@ internal static class IngestCommand
         var refusals = progress.Refusals;
         var unchanged = progress.Unchanged + progress.Skipped;
         environment.Output.WriteLine(
-            $"{workspace}: {Quantity.Of(progress.Settled, "document")} in {took.TotalSeconds:N1} s: {progress.Changed:N0} new or changed, {unchanged:N0} unchanged"
+            $"{workspace}: {Quantity.Of(progress.Settled, "document")} in {took.TotalSeconds:N1} s: "
+            + $"{progress.Changed:N0} new or changed, {unchanged:N0} unchanged"
             + (progress.Deleted > 0 ? $", {progress.Deleted:N0} deleted" : "")
             + $", {refusals.Count:N0} refused"
             + (scan.Ignored > 0 ? $"; {Quantity.Of(scan.Ignored, "file")} of other kinds ignored" : "")

@@ -41,7 +41,7 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
     public async Task RunAsync(SourceScan scan, IngestLedger ledger, CancellationToken cancellationToken)
     {
         var stored = ledger.Count > 0 || options.DeleteMissing
-            ? await ListStoredAsync(cancellationToken).ConfigureAwait(false)
+            ? await ListStoredAsync(cancellationToken)
             : [];
         var reader = new SourceReader(
             options.Prefix, (id, fingerprint) => ledger.IsKnown(id, fingerprint, stored.TryGetValue(id, out var d) ? d.Revision : null));
@@ -53,11 +53,11 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
             RunPartAsync(() => ReadAllAsync(scan, reader, batches.Writer, failure.Token), failure),
             .. Enumerable.Range(0, options.Parallel).Select(_ => RunPartAsync(() => SendAllAsync(batches.Reader, ledger, failure.Token), failure)),
         ];
-        await FirstFailureAsync(tasks, cancellationToken).ConfigureAwait(false);
+        await FirstFailureAsync(tasks, cancellationToken);
 
         if (options.DeleteMissing)
         {
-            await DeleteMissingAsync(scan, stored, cancellationToken).ConfigureAwait(false);
+            await DeleteMissingAsync(scan, stored, cancellationToken);
         }
     }
 
@@ -66,11 +66,11 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
     {
         try
         {
-            await Task.WhenAll(tasks).ConfigureAwait(false);
+            await Task.WhenAll(tasks);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            await tasks.First(task => task.IsFaulted).ConfigureAwait(false);
+            await tasks.First(task => task.IsFaulted);
             throw;
         }
     }
@@ -79,11 +79,11 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
     {
         try
         {
-            await part().ConfigureAwait(false);
+            await part();
         }
         catch
         {
-            await failure.CancelAsync().ConfigureAwait(false);
+            await failure.CancelAsync();
             throw;
         }
     }
@@ -94,7 +94,7 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
         var batch = new Batch();
         foreach (var file in scan.Files)
         {
-            await foreach (var item in reader.ReadAsync(file, cancellationToken).ConfigureAwait(false))
+            await foreach (var item in reader.ReadAsync(file, cancellationToken))
             {
                 if (item.Id is { } id && !_seen.TryAdd(id, file.FullPath))
                 {
@@ -104,9 +104,10 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
                 else if (item.Document is { } document)
                 {
                     var size = Encoding.UTF8.GetByteCount(document.Text);
-                    if (batch.Documents.Count == options.BatchDocuments || (batch.Documents.Count > 0 && batch.Size + size > options.BatchBytes))
+                    if (batch.Documents.Count == options.BatchDocuments
+                        || (batch.Documents.Count > 0 && batch.Size + size > options.BatchBytes))
                     {
-                        await batches.WriteAsync(batch, cancellationToken).ConfigureAwait(false);
+                        await batches.WriteAsync(batch, cancellationToken);
                         batch = new Batch();
                     }
 
@@ -131,7 +132,7 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
 
         if (batch.Documents.Count > 0)
         {
-            await batches.WriteAsync(batch, cancellationToken).ConfigureAwait(false);
+            await batches.WriteAsync(batch, cancellationToken);
         }
 
         batches.Complete();
@@ -140,12 +141,12 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
     private async Task SendAllAsync(ChannelReader<Batch> batches, IngestLedger ledger, CancellationToken cancellationToken)
     {
         var sender = new BatchSender((documents, token) => client.PutDocumentsAsync(workspace, documents, wait: null, token));
-        await foreach (var batch in batches.ReadAllAsync(cancellationToken).ConfigureAwait(false))
+        await foreach (var batch in batches.ReadAllAsync(cancellationToken))
         {
             var documents = batch.Documents
                 .Select(d => new BatchDocument(d.Id, d.Text, d.Title, d.Metadata, options.Priority))
                 .ToArray();
-            var outcome = await sender.SendAsync(documents, cancellationToken).ConfigureAwait(false);
+            var outcome = await sender.SendAsync(documents, cancellationToken);
             var fingerprints = batch.Documents.ToDictionary(d => d.Id, d => d.Fingerprint, StringComparer.Ordinal);
             ledger.Add(outcome.Written.Select(w => (w.Id, fingerprints[w.Id], w.Revision)));
             var changed = outcome.Written.Count(w => w.Changed);
@@ -161,7 +162,7 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
         string? cursor = null;
         do
         {
-            var page = await client.ListDocumentsAsync(workspace, cursor, ListPage, cancellationToken).ConfigureAwait(false);
+            var page = await client.ListDocumentsAsync(workspace, cursor, ListPage, cancellationToken);
             foreach (var document in page.Items)
             {
                 var source = document.Metadata.ValueKind == System.Text.Json.JsonValueKind.Object
@@ -189,7 +190,7 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
         foreach (var (id, document) in stored)
         {
             if (!_seen.ContainsKey(id) && sources.Contains(document.Source) && id.StartsWith(options.Prefix, StringComparison.Ordinal)
-                && await client.DeleteDocumentAsync(workspace, id, wait: null, cancellationToken).ConfigureAwait(false))
+                && await client.DeleteDocumentAsync(workspace, id, wait: null, cancellationToken))
             {
                 progress.AddDeleted();
             }

@@ -20,7 +20,7 @@ internal static class LineReader
         long dropped = 0;
         while (true)
         {
-            var read = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+            var read = await reader.ReadAsync(cancellationToken);
             var buffer = read.Buffer;
             while (buffer.PositionOf((byte)'\n') is { } end)
             {
@@ -52,7 +52,7 @@ internal static class LineReader
             }
         }
 
-        await reader.CompleteAsync().ConfigureAwait(false);
+        await reader.CompleteAsync();
 
         Line ToLine(ReadOnlySequence<byte> bytes, long before, long length) =>
             new(before > 0 || bytes.Length > longest ? null : bytes.ToArray(), before + length);

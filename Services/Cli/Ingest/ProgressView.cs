@@ -43,35 +43,36 @@ internal static class ProgressView
                         indexing.Description = $"indexing  {progress.IndexingLeft:N0} left, {rate.Of(done):N0}/s{Retrying(progress)}";
                     }
 
-                    await Task.WhenAny(running, Task.Delay(s_frame, environment.Time)).ConfigureAwait(false);
+                    await Task.WhenAny(running, Task.Delay(s_frame, environment.Time));
                 }
 
-                return await running.ConfigureAwait(false);
-            }).ConfigureAwait(false);
+                return await running;
+            });
 
     private static async Task<T> ShowLinesAsync<T>(CliEnvironment environment, IngestProgress progress, Func<Task<T>> work)
     {
         var sending = new Rate(environment.Time);
         Rate? indexing = null;
         var running = work();
-        while (await Task.WhenAny(running, Task.Delay(s_line, environment.Time)).ConfigureAwait(false) != running)
+        while (await Task.WhenAny(running, Task.Delay(s_line, environment.Time)) != running)
         {
             if (progress.Phase == IngestPhase.Sending)
             {
-                var rate = sending.Of(progress.Bytes);
+                var left = Eta(progress.TotalBytes - progress.Bytes, sending.Of(progress.Bytes));
                 environment.Error.WriteLine(
-                    $"sending: {Quantity.Of(progress.Settled, "document")}, {Percent(progress.Bytes, progress.TotalBytes)}{Eta(progress.TotalBytes - progress.Bytes, rate)}");
+                    $"sending: {Quantity.Of(progress.Settled, "document")}, {Percent(progress.Bytes, progress.TotalBytes)}{left}");
             }
             else
             {
                 indexing ??= new Rate(environment.Time);
                 var done = progress.IndexingTotal - progress.IndexingLeft;
                 var rate = indexing.Of(done);
-                environment.Error.WriteLine($"indexing: {progress.IndexingLeft:N0} left, {rate:N0}/s{Eta(progress.IndexingLeft, rate)}{Retrying(progress)}");
+                environment.Error.WriteLine(
+                    $"indexing: {progress.IndexingLeft:N0} left, {rate:N0}/s{Eta(progress.IndexingLeft, rate)}{Retrying(progress)}");
             }
         }
 
-        return await running.ConfigureAwait(false);
+        return await running;
     }
 
     private static string Percent(long part, long whole) => $"{(whole == 0 ? 100 : 100.0 * part / whole):N0} %";

@@ -23,16 +23,16 @@ internal sealed class SourceReader(string prefix, Func<string, string, bool> isK
         {
             var number = 0;
             var stream = new FileStream(file.FullPath, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16, useAsync: true);
-            await using (stream.ConfigureAwait(false))
+            await using (stream)
             {
-                await foreach (var line in LineReader.ReadAsync(stream, DocumentLimits.MaxBodyBytes, cancellationToken).ConfigureAwait(false))
+                await foreach (var line in LineReader.ReadAsync(stream, DocumentLimits.MaxBodyBytes, cancellationToken))
                 {
                     number++;
                     if (line.Content is null)
                     {
                         yield return Refused(null, $"{file.RelativePath}, line {number}", "the line is longer than a request may be", line.Bytes);
                     }
-                    else if (!string.IsNullOrWhiteSpace(Encoding.Latin1.GetString(line.Content.AsSpan(0, Math.Min(line.Content.Length, 64)))))
+                    else if (line.Content.AsSpan().ContainsAnyExcept(" \t\r"u8))
                     {
                         yield return ReadCorpusLine(file, line.Content, number, line.Bytes);
                     }
@@ -41,7 +41,7 @@ internal sealed class SourceReader(string prefix, Func<string, string, bool> isK
         }
         else
         {
-            yield return await ReadFileAsync(file, cancellationToken).ConfigureAwait(false);
+            yield return await ReadFileAsync(file, cancellationToken);
         }
     }
 
@@ -130,7 +130,7 @@ internal sealed class SourceReader(string prefix, Func<string, string, bool> isK
 
         try
         {
-            return ReadContent(file, await File.ReadAllBytesAsync(file.FullPath, cancellationToken).ConfigureAwait(false));
+            return ReadContent(file, await File.ReadAllBytesAsync(file.FullPath, cancellationToken));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -142,7 +142,8 @@ internal sealed class SourceReader(string prefix, Func<string, string, bool> isK
         ? Refused(document.Id, document.Id.Length == 0 ? place : document.Id, reason, bytes)
         : new SourceItem(document.Id, document, null, bytes);
 
-    private static SourceItem Refused(string? id, string document, string reason, long bytes) => new(id, null, new Refusal(document, reason), bytes);
+    private static SourceItem Refused(string? id, string document, string reason, long bytes) =>
+        new(id, null, new Refusal(document, reason), bytes);
 
     private static JsonElement CorpusMetadata(JsonElement line, string source)
     {

@@ -17,8 +17,18 @@ internal static class DeadLettersCommand
     {
         CreateList(context),
         CreateCauses(context),
-        CreateSelection(context, "replay", "Queue them again.", (client, workspace, selection, token) => client.ReplayDeadLettersAsync(workspace, selection, token), "queued again"),
-        CreateSelection(context, "discard", "Put them out of sight. Their documents stay not searchable.", (client, workspace, selection, token) => client.DiscardDeadLettersAsync(workspace, selection, token), "discarded"),
+        CreateSelection(
+            context,
+            "replay",
+            "Queue them again.",
+            (client, workspace, selection, token) => client.ReplayDeadLettersAsync(workspace, selection, token),
+            "queued again"),
+        CreateSelection(
+            context,
+            "discard",
+            "Put them out of sight. Their documents stay not searchable.",
+            (client, workspace, selection, token) => client.DiscardDeadLettersAsync(workspace, selection, token),
+            "discarded"),
     };
 
     private static Command CreateList(CliContext context)
@@ -35,15 +45,12 @@ internal static class DeadLettersCommand
             do
             {
                 var page = await client.ListDeadLettersAsync(
-                    parse.GetRequiredValue(workspace), parse.GetValue(cause), cursor, Page, cancellationToken).ConfigureAwait(false);
+                    parse.GetRequiredValue(workspace), parse.GetValue(cause), cursor, Page, cancellationToken);
                 foreach (var letter in page.Items)
                 {
                     any = true;
-                    context.Environment.Output.WriteLine(parse.GetValue(json)
-                        ? JsonSerializer.Serialize(letter, RagJson.Options)
-                        : string.Create(
-                            CultureInfo.InvariantCulture,
-                            $"{letter.DocumentId}  {letter.FailedAt.UtcDateTime:yyyy-MM-dd HH:mm:ss}Z  {letter.Cause}: {(letter.Attempts is [.., var last] ? last.Message : "")}"));
+                    context.Environment.Output.WriteLine(
+                        parse.GetValue(json) ? JsonSerializer.Serialize(letter, RagJson.Options) : ToLine(letter));
                 }
 
                 cursor = page.NextCursor;
@@ -58,13 +65,20 @@ internal static class DeadLettersCommand
         return command;
     }
 
+    private static string ToLine(DeadLetter letter)
+    {
+        var message = letter.Attempts is [.., var last] ? last.Message : "";
+        return string.Create(
+            CultureInfo.InvariantCulture, $"{letter.DocumentId}  {letter.FailedAt.UtcDateTime:yyyy-MM-dd HH:mm:ss}Z  {letter.Cause}: {message}");
+    }
+
     private static Command CreateCauses(CliContext context)
     {
         var workspace = WorkspaceOptions.Name();
         var command = new Command("causes", "Group them by cause, most frequent first.") { workspace };
         command.SetAction(async (parse, cancellationToken) =>
         {
-            var causes = await context.Connect(parse).ListDeadLetterCausesAsync(parse.GetRequiredValue(workspace), cancellationToken).ConfigureAwait(false);
+            var causes = await context.Connect(parse).ListDeadLetterCausesAsync(parse.GetRequiredValue(workspace), cancellationToken);
             var table = new Table().Border(TableBorder.Simple).AddColumn("cause").AddColumn(new TableColumn("count").RightAligned())
                 .AddColumn("oldest").AddColumn("the newest said");
             foreach (var cause in causes.Items)
@@ -112,7 +126,7 @@ internal static class DeadLettersCommand
         {
             var given = parse.GetValue(ids) ?? [];
             var selection = new DeadLetterSelection(given.Length > 0 ? given : null, parse.GetValue(cause), parse.GetValue(all));
-            var result = await runAsync(context.Connect(parse), parse.GetRequiredValue(workspace), selection, cancellationToken).ConfigureAwait(false);
+            var result = await runAsync(context.Connect(parse), parse.GetRequiredValue(workspace), selection, cancellationToken);
             context.Environment.Output.WriteLine($"{Quantity.Of(result.Count, "dead letter")} {done}.");
         });
         return command;

@@ -11,16 +11,16 @@ internal static class QueueCommand
     public static Command Create(CliContext context) => new("queue", "Pause, resume or cancel a workspace's indexing, or index documents again.")
     {
         CreateStep(context, "pause", "Pause indexing: writes go on being queued.", async (client, workspace, token) =>
-            $"{workspace}: paused, {Quantity.Of((await client.PauseIndexingAsync(workspace, token).ConfigureAwait(false)).Queued, "task")} queued."),
+            $"{workspace}: paused, {Quantity.Of((await client.PauseIndexingAsync(workspace, token)).Queued, "task")} queued."),
         CreateStep(context, "resume", "End a pause.", async (client, workspace, token) =>
-            $"{workspace}: goes on, {Quantity.Of((await client.ResumeIndexingAsync(workspace, token).ConfigureAwait(false)).Queued, "task")} queued."),
+            $"{workspace}: goes on, {Quantity.Of((await client.ResumeIndexingAsync(workspace, token)).Queued, "task")} queued."),
         CreateStep(context, "cancel", "Empty the queue. What is not searchable therefore becomes a dead letter, which can be replayed.", CancelAsync),
         CreateReindex(context),
     };
 
     private static async Task<string> CancelAsync(RagClient client, string workspace, CancellationToken cancellationToken)
     {
-        var cancelled = await client.CancelIndexingAsync(workspace, cancellationToken).ConfigureAwait(false);
+        var cancelled = await client.CancelIndexingAsync(workspace, cancellationToken);
         return $"{workspace}: {Quantity.Of(cancelled.Tasks, "task")} cancelled, {Quantity.Of(cancelled.DeadLetters, "dead letter")}.";
     }
 
@@ -30,7 +30,7 @@ internal static class QueueCommand
         var workspace = WorkspaceOptions.Name();
         var command = new Command(name, description) { workspace };
         command.SetAction(async (parse, cancellationToken) => context.Environment.Output.WriteLine(
-            await runAsync(context.Connect(parse), parse.GetRequiredValue(workspace), cancellationToken).ConfigureAwait(false)));
+            await runAsync(context.Connect(parse), parse.GetRequiredValue(workspace), cancellationToken)));
         return command;
     }
 
@@ -44,7 +44,7 @@ internal static class QueueCommand
         {
             var name = parse.GetRequiredValue(workspace);
             var queued = await context.Connect(parse)
-                .ReindexAsync(name, new ReindexRequest(parse.GetValue(since), parse.GetValue(priority)), cancellationToken).ConfigureAwait(false);
+                .ReindexAsync(name, new ReindexRequest(parse.GetValue(since), parse.GetValue(priority)), cancellationToken);
             context.Environment.Output.WriteLine($"{name}: {Quantity.Of(queued.Count, "document")} queued.");
         });
         return command;

@@ -62,9 +62,9 @@ internal static class HitPrinter
 
     private static void Explain(TextWriter output, SearchExplanation explanation)
     {
-        output.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{explanation.MatchingChunks:N0} of {explanation.Chunks:N0} passages match the filter (estimate, {100 * explanation.Selectivity:0.##} %), {explanation.Postings:N0} postings scored"));
+        output.WriteLine(FormattableString.Invariant(
+            $"{explanation.MatchingChunks:N0} of {explanation.Chunks:N0} passages match the filter (estimate, {100 * explanation.Selectivity:0.##} %), ")
+            + FormattableString.Invariant($"{explanation.Postings:N0} postings scored"));
         foreach (var (term, documents) in explanation.Terms)
         {
             output.WriteLine($"  term {term}: in {Quantity.Of(documents, "document")}");
@@ -81,15 +81,22 @@ internal static class HitPrinter
     // The outermost heading of a page is mostly its title again.
     private static string Heading(SearchHit hit)
     {
+        var repeated = hit.Title + HeadingSeparator;
         var heading = hit.Heading == hit.Title ? ""
-            : hit.Heading.StartsWith(hit.Title + HeadingSeparator, StringComparison.Ordinal) ? hit.Heading[(hit.Title.Length + HeadingSeparator.Length)..]
+            : hit.Heading.StartsWith(repeated, StringComparison.Ordinal) ? hit.Heading[repeated.Length..]
             : hit.Heading;
         return heading.Length > 0 ? HeadingSeparator + heading : "";
     }
 
-    private static string Summary(SearchResponse response) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{response.Hits.Count switch { 0 => "nothing found", 1 => "1 hit", var n => n + " hits" }}{(response.Total is { } total ? string.Create(CultureInfo.InvariantCulture, $" of {total:N0}") : "")} · {response.Mode.ToString().ToLowerInvariant()} · plan {response.Plan} · {response.Timings.Total:0.0} ms (embedding {response.Timings.Embedding:0.0}, database {response.Timings.Database:0.0}){(response.Cached ? " · cached" : "")}");
+    private static string Summary(SearchResponse response)
+    {
+        var hits = response.Hits.Count == 0 ? "nothing found" : Quantity.Of(response.Hits.Count, "hit");
+        var total = response.Total is { } all ? FormattableString.Invariant($" of {all:N0}") : "";
+        var timings = FormattableString.Invariant(
+            $"{response.Timings.Total:0.0} ms (embedding {response.Timings.Embedding:0.0}, database {response.Timings.Database:0.0})");
+        var mode = response.Mode.ToString().ToLowerInvariant();
+        return $"{hits}{total} · {mode} · plan {response.Plan} · {timings}{(response.Cached ? " · cached" : "")}";
+    }
 
     private static string Highlight(TermHighlighter highlighter, string text)
     {

@@ -9,7 +9,11 @@ namespace RagPlatform.Cli.Searching;
 /// <summary><c>rag search "…" --workspace W</c>.</summary>
 internal static class SearchCommand
 {
-    private static readonly JsonSerializerOptions s_json = new(RagJson.Options) { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions s_json = new(RagJson.Options)
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>Makes the command.</summary>
     public static Command Create(CliContext context)
@@ -50,7 +54,7 @@ internal static class SearchCommand
                 Total: parse.GetValue(total),
                 NoCache: parse.GetValue(noCache));
             var client = context.Connect(parse);
-            var response = await client.SearchAsync(parse.GetRequiredValue(workspace), request, cancellationToken).ConfigureAwait(false);
+            var response = await client.SearchAsync(parse.GetRequiredValue(workspace), request, cancellationToken);
             if (parse.GetValue(json))
             {
                 context.Environment.Output.WriteLine(JsonSerializer.Serialize(response, s_json));

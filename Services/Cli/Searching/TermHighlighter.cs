@@ -17,7 +17,8 @@ internal sealed class TermHighlighter
     /// <summary>A highlighter for the words of <paramref name="query"/>.</summary>
     public TermHighlighter(string query)
     {
-        var words = Words(query).Select(range => query[range]).Where(word => word.Length >= ShortestTerm).Distinct(StringComparer.OrdinalIgnoreCase).ToArray();
+        var words = Words(query).Select(range => query[range])
+            .Where(word => word.Length >= ShortestTerm).Distinct(StringComparer.OrdinalIgnoreCase).ToArray();
         var telling = words.Where(word => !s_stopWords.Contains(word)).ToArray();
         _terms = telling.Length > 0 ? telling : words;
     }

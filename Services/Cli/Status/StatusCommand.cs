@@ -25,16 +25,17 @@ internal static class StatusCommand
             var reader = new StatusReader(client, context.Environment.Time, parse.GetValue(workspace), MostWorkspaces);
             if (parse.GetValue(watch))
             {
-                await StatusWatch.RunAsync(context.Environment, reader, cancellationToken).ConfigureAwait(false);
+                await StatusWatch.RunAsync(context.Environment, reader, cancellationToken);
                 return;
             }
 
-            var rows = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+            var rows = await reader.ReadAsync(cancellationToken);
             if (parse.GetValue(json))
             {
                 foreach (var row in rows)
                 {
-                    context.Environment.Output.WriteLine(JsonSerializer.Serialize(new { workspace = row.Workspace, indexing = row.Indexing }, RagJson.Options));
+                    context.Environment.Output.WriteLine(
+                        JsonSerializer.Serialize(new { workspace = row.Workspace, indexing = row.Indexing }, RagJson.Options));
                 }
             }
             else if (rows.Count == 0)
@@ -62,7 +63,9 @@ internal static class StatusCommand
         var table = new Table().Border(TableBorder.Simple).AddColumn("workspace").AddColumn("model");
         string[] columns =
         [
-            "documents", "passages", "queued", "retrying", "dead", .. (string[])(waiting ? ["oldest waits"] : []), .. (string[])(moving ? ["rate", "left"] : []),
+            "documents", "passages", "queued", "retrying", "dead",
+            .. (string[])(waiting ? ["oldest waits"] : []),
+            .. (string[])(moving ? ["rate", "left"] : []),
         ];
         foreach (var column in columns)
         {

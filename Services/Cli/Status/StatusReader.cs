@@ -27,16 +27,16 @@ internal sealed class StatusReader(RagClient client, TimeProvider time, string? 
     public async Task<IReadOnlyList<StatusRow>> ReadAsync(CancellationToken cancellationToken)
     {
         IReadOnlyList<Workspace> workspaces = only is null
-            ? await WorkspaceCommand.ListAsync(client, most, cancellationToken).ConfigureAwait(false)
-            : [await client.FindWorkspaceAsync(only, cancellationToken).ConfigureAwait(false)
+            ? await WorkspaceCommand.ListAsync(client, most, cancellationToken)
+            : [await client.FindWorkspaceAsync(only, cancellationToken)
                 ?? throw new CliException($"there is no workspace '{only}'. 'rag workspace list' shows what there is.")];
 
         var rows = new StatusRow[workspaces.Count];
         await ForEachAsync(workspaces, async i =>
         {
-            var indexing = await client.GetIndexingAsync(workspaces[i].Name, cancellationToken).ConfigureAwait(false);
+            var indexing = await client.GetIndexingAsync(workspaces[i].Name, cancellationToken);
             rows[i] = ToRow(workspaces[i], indexing);
-        }, cancellationToken).ConfigureAwait(false);
+        }, cancellationToken);
         return rows;
     }
 
@@ -45,7 +45,7 @@ internal sealed class StatusReader(RagClient client, TimeProvider time, string? 
             0,
             workspaces.Count,
             new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = cancellationToken },
-            async (i, _) => await read(i).ConfigureAwait(false));
+            async (i, _) => await read(i));
 
     private StatusRow ToRow(Workspace workspace, WorkspaceIndexing indexing)
     {

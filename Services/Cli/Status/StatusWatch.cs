@@ -12,16 +12,15 @@ internal static class StatusWatch
     {
         if (environment.OutputIsTerminal)
         {
-            var first = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+            var first = await reader.ReadAsync(cancellationToken);
             await environment.OutputConsole()
                 .Live(StatusCommand.ToTable(first, environment.Time.GetUtcNow()))
                 .StartAsync(live => FollowAsync(
-                    environment, reader, rows => live.UpdateTarget(StatusCommand.ToTable(rows, environment.Time.GetUtcNow())), cancellationToken))
-                .ConfigureAwait(false);
+                    environment, reader, rows => live.UpdateTarget(StatusCommand.ToTable(rows, environment.Time.GetUtcNow())), cancellationToken));
         }
         else
         {
-            await FollowAsync(environment, reader, rows => PrintLines(environment, rows), cancellationToken).ConfigureAwait(false);
+            await FollowAsync(environment, reader, rows => PrintLines(environment, rows), cancellationToken);
         }
     }
 
@@ -30,14 +29,14 @@ internal static class StatusWatch
     {
         while (true)
         {
-            var rows = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+            var rows = await reader.ReadAsync(cancellationToken);
             show(rows);
             if (rows.All(row => row.Indexing.Queued + row.Indexing.Retrying == 0))
             {
                 return;
             }
 
-            await Task.Delay(s_pause, environment.Time, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(s_pause, environment.Time, cancellationToken);
         }
     }
 

@@ -26,7 +26,7 @@ internal static class WorkspaceCommand
         string? cursor = null;
         do
         {
-            var page = await client.ListWorkspacesAsync(cursor, Math.Min(100, most), cancellationToken).ConfigureAwait(false);
+            var page = await client.ListWorkspacesAsync(cursor, Math.Min(100, most), cancellationToken);
             workspaces.AddRange(page.Items);
             cursor = page.NextCursor;
         }
@@ -48,7 +48,7 @@ internal static class WorkspaceCommand
         command.SetAction(async (parse, cancellationToken) =>
         {
             var workspace = await context.Connect(parse)
-                .CreateWorkspaceAsync(settings.ToCreate(parse, parse.GetRequiredValue(name)), cancellationToken).ConfigureAwait(false);
+                .CreateWorkspaceAsync(settings.ToCreate(parse, parse.GetRequiredValue(name)), cancellationToken);
             context.Environment.Output.WriteLine($"{workspace.Name}: {workspace.Model}, {workspace.Dimensions} dimensions, {workspace.Language}.");
         });
         return command;
@@ -59,7 +59,7 @@ internal static class WorkspaceCommand
         var command = new Command("list", "List workspaces.");
         command.SetAction(async (parse, cancellationToken) =>
         {
-            var workspaces = await ListAsync(context.Connect(parse), MostListed, cancellationToken).ConfigureAwait(false);
+            var workspaces = await ListAsync(context.Connect(parse), MostListed, cancellationToken);
             var table = new Table().Border(TableBorder.Simple).AddColumn("workspace").AddColumn("model")
                 .AddColumn(new TableColumn("dimensions").RightAligned()).AddColumn("language").AddColumn("chunking").AddColumn("created");
             foreach (var workspace in workspaces)
@@ -101,15 +101,16 @@ internal static class WorkspaceCommand
                     throw new CliException($"this deletes workspace '{workspace}' with all its documents. Say --yes if you mean it.");
                 }
 
-                var documents = (await client.GetIndexingAsync(workspace, cancellationToken).ConfigureAwait(false)).Documents;
+                var documents = (await client.GetIndexingAsync(workspace, cancellationToken)).Documents;
                 var question = $"Delete workspace '{Markup.Escape(workspace)}' with its {documents:N0} documents?";
-                if (!await new ConfirmationPrompt(question) { DefaultValue = false }.ShowAsync(context.Environment.ErrorConsole(), cancellationToken).ConfigureAwait(false))
+                var prompt = new ConfirmationPrompt(question) { DefaultValue = false };
+                if (!await prompt.ShowAsync(context.Environment.ErrorConsole(), cancellationToken))
                 {
                     return ExitCode.Failure;
                 }
             }
 
-            if (!await client.DeleteWorkspaceAsync(workspace, cancellationToken).ConfigureAwait(false))
+            if (!await client.DeleteWorkspaceAsync(workspace, cancellationToken))
             {
                 throw new CliException($"there is no workspace '{workspace}'. 'rag workspace list' shows what there is.");
             }
@@ -128,7 +129,7 @@ internal static class WorkspaceCommand
         command.SetAction(async (parse, cancellationToken) =>
         {
             var key = await context.Connect(parse)
-                .CreateApiKeyAsync(parse.GetRequiredValue(name), new ApiKeyCreate(parse.GetRequiredValue(label)), cancellationToken).ConfigureAwait(false);
+                .CreateApiKeyAsync(parse.GetRequiredValue(name), new ApiKeyCreate(parse.GetRequiredValue(label)), cancellationToken);
             context.Environment.Output.WriteLine(key.Secret);
         });
         return command;

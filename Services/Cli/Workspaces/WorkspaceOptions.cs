@@ -7,7 +7,10 @@ namespace RagPlatform.Cli.Workspaces;
 internal sealed class WorkspaceOptions
 {
     /// <summary><c>--model</c>.</summary>
-    public Option<string?> Model { get; } = new("--model") { Description = "The embedding model of a new workspace; else the embedding service's default." };
+    public Option<string?> Model { get; } = new("--model")
+    {
+        Description = "The embedding model of a new workspace; else the embedding service's default.",
+    };
 
     /// <summary><c>--language</c>.</summary>
     public Option<string> Language { get; } = new("--language")

@@ -4,6 +4,7 @@ using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Net;
 using RagPlatform.Cli.Bench;
+using RagPlatform.Cli.Cache;
 using RagPlatform.Cli.Completion;
 using RagPlatform.Cli.Eval;
 using RagPlatform.Cli.Ingest;
@@ -29,6 +30,7 @@ internal static class RagCli
         WorkspaceCommand.Create,
         EvalCommand.Create,
         BenchVerb.Create,
+        CacheCommand.Create,
         CompletionCommand.Create,
         CompletionCommand.CreateComplete,
     ];

@@ -8,6 +8,7 @@ internal static class BenchVerb
     /// <summary>Makes the command. A new benchmark is one line here.</summary>
     public static Command Create(CliContext context) => new("bench", "Measure a temporary instance on this machine.")
     {
+        EmbedBench.Create(context),
         SearchBench.Create(context),
     };
 }

@@ -18,6 +18,7 @@ internal sealed partial class BudgetGate : BackgroundService
     private static readonly TimeSpan s_refreshInterval = TimeSpan.FromSeconds(2);
 
     private readonly EmbeddingBudgetStore? _store;
+    private readonly SchemaMigrator? _schema;
     private readonly BudgetOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<BudgetGate> _logger;
@@ -28,9 +29,16 @@ internal sealed partial class BudgetGate : BackgroundService
     private readonly SemaphoreSlim _connections = new(6);
     private volatile FrozenDictionary<string, Kind> _budgets = FrozenDictionary<string, Kind>.Empty;
 
-    public BudgetGate(IOptions<BudgetOptions> options, TimeProvider time, IMeterFactory meters, ILogger<BudgetGate> logger, EmbeddingBudgetStore? store = null)
+    public BudgetGate(
+        IOptions<BudgetOptions> options,
+        TimeProvider time,
+        IMeterFactory meters,
+        ILogger<BudgetGate> logger,
+        EmbeddingBudgetStore? store = null,
+        SchemaMigrator? schema = null)
     {
         _store = store;
+        _schema = schema;
         _options = options.Value;
         _time = time;
         _logger = logger;
@@ -89,6 +97,11 @@ internal sealed partial class BudgetGate : BackgroundService
     /// <inheritdoc />
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        if (_schema is not null)
+        {
+            await _schema.Ready.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
         using var timer = new PeriodicTimer(s_refreshInterval, _time);
         do
         {
@@ -105,7 +118,7 @@ internal sealed partial class BudgetGate : BackgroundService
                 LogUnreadable(e.GetType().Name);
             }
         }
-        while (_store is not null && await timer.WaitForNextTickAsync(stoppingToken));
+        while (_store is not null && !stoppingToken.IsCancellationRequested && await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     private async Task ReserveAsync(EmbeddingCall call, Guid id, decimal micro, long tokens, CancellationToken cancellationToken)

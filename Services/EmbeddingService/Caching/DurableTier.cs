@@ -216,7 +216,7 @@ internal sealed partial class DurableTier : BackgroundService
         Task<T>? task = null;
         try
         {
-            task = Task.Run(() => ask(cancel.Token), cancel.Token);
+            task = ask(cancel.Token);
             var result = await task.WaitAsync(timeout, _time, cancellationToken);
             if (_breaker.Succeeded())
             {

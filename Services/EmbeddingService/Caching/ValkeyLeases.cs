@@ -10,6 +10,9 @@ namespace RagPlatform.EmbeddingService.Caching;
 /// </summary>
 internal sealed class ValkeyLeases(CacheConnection connection, IOptions<EmbeddingCacheOptions> options)
 {
+    // In a burst a process is slow to see an answer. Going without a lease costs money, so the timeout of one command is no reason yet.
+    private const int Attempts = 3;
+
     private readonly RedisValue _owner = Guid.NewGuid().ToString("N");
     private readonly string _prefix = options.Value.KeyPrefix + ":v3:lease:";
 
@@ -18,12 +21,10 @@ internal sealed class ValkeyLeases(CacheConnection connection, IOptions<Embeddin
     public async ValueTask<bool[]> TakeAsync(IReadOnlyList<VectorKey> keys, CancellationToken cancellationToken)
     {
         var taken = new bool[keys.Count];
-        if (connection.IsConfigured)
+        for (var attempt = 0; attempt < Attempts && connection.IsAvailable; attempt++)
         {
             var (answered, results) = await connection.TryGetAsync(
-                database => Task.WhenAll(keys.Select(key => database.StringSetAsync(
-                    key: Name(key), value: _owner, expiry: options.Value.LeaseDuration, when: When.NotExists))),
-                cancellationToken);
+                database => Task.WhenAll(keys.Select(key => TakeAsync(database, key))), cancellationToken);
             if (answered && results is not null)
             {
                 return results;
@@ -40,6 +41,11 @@ internal sealed class ValkeyLeases(CacheConnection connection, IOptions<Embeddin
 
     /// <summary>Gives leases of this process back.</summary>
     public ValueTask ReleaseAsync(IReadOnlyList<VectorKey> keys) => ForOwnAsync(keys, ReleaseScript, 0);
+
+    // An attempt whose answer came too late may have taken the lease after all: then it is ours.
+    private async Task<bool> TakeAsync(IDatabase database, VectorKey key) =>
+        await database.StringSetAsync(key: Name(key), value: _owner, expiry: options.Value.LeaseDuration, when: When.NotExists)
+        || await database.StringGetAsync(key: Name(key)) == _owner;
 
     private async ValueTask ForOwnAsync(IReadOnlyList<VectorKey> keys, string script, long argument)
     {

@@ -25,8 +25,10 @@ internal sealed class ValkeyTier(CacheConnection connection, IOptions<EmbeddingC
     /// <param name="keys">Their keys.</param>
     /// <param name="dimensions">Dimensions of the space.</param>
     /// <param name="cancellationToken">Cancels.</param>
+    /// <param name="again">Whether the same keys were missed before: they are not counted twice.</param>
     /// <returns>One entry for each key: null where there is no sound value.</returns>
-    public async ValueTask<CachedVector?[]> GetAsync(IReadOnlyList<VectorKey> keys, int dimensions, CancellationToken cancellationToken)
+    public async ValueTask<CachedVector?[]> GetAsync(
+        IReadOnlyList<VectorKey> keys, int dimensions, CancellationToken cancellationToken, bool again = false)
     {
         var vectors = new CachedVector?[keys.Count];
         if (!connection.IsConfigured)
@@ -55,7 +57,7 @@ internal sealed class ValkeyTier(CacheConnection connection, IOptions<EmbeddingC
 
         var hits = vectors.Count(vector => vector is not null);
         statistics.Hit(Tier.L2, hits);
-        statistics.Miss(Tier.L2, keys.Count - hits);
+        statistics.Miss(Tier.L2, again ? 0 : keys.Count - hits);
         return vectors;
     }
 

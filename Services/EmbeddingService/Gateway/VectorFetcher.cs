@@ -30,6 +30,9 @@ internal sealed partial class VectorFetcher(
     private static readonly TimeSpan s_lastPoll = TimeSpan.FromMilliseconds(40);
     private static readonly TimeSpan s_leasePoll = TimeSpan.FromMilliseconds(100);
 
+    // Few texts: somebody may wait, so PostgreSQL and the lease are asked at the same time. Of a batch, most texts may be in PostgreSQL.
+    private const int MaxOverlapped = 8;
+
     private readonly ConcurrentDictionary<VectorKey, Flight> _flights = new();
 
     /// <summary>Texts that are on their way.</summary>
@@ -79,7 +82,7 @@ internal sealed partial class VectorFetcher(
         }
         catch (Exception e)
         {
-            if (e is not GatewayException)
+            if (e is not (GatewayException or BudgetException))
             {
                 LogFailed(call.Target.Model.Definition.Name, e);
             }
@@ -95,25 +98,61 @@ internal sealed partial class VectorFetcher(
     {
         var dimensions = call.Target.Space.Dimensions;
         var missing = LandFound(flights, await valkey.GetAsync(Keys(flights), dimensions, CancellationToken.None), Tier.L2, null);
-        var local = call.Target.Model.Definition.Local;
-        if (missing.Count > 0 && !local && features.Durable)
+        if (missing.Count == 0)
         {
-            var found = new List<KeyValuePair<VectorKey, CachedVector>>();
-            missing = LandFound(missing, await durable.GetAsync(Keys(missing), dimensions, CancellationToken.None), Tier.L3, found);
-            await valkey.SetAsync(found);
+            return;
         }
 
-        if (missing.Count > 0)
+        var local = call.Target.Model.Definition.Local;
+        if (local)
         {
-            await (local || !valkey.IsAvailable ? FromProviderAsync(missing, call, store: true) : WithLeasesAsync(missing, call));
+            await FromProviderAsync(missing, call, store: true);
+        }
+        else if (missing.Count <= MaxOverlapped && valkey.IsAvailable)
+        {
+            await WithLeasesAsync(missing, call, AskDurableAsync(missing, dimensions));
+        }
+        else
+        {
+            missing = await LandDurableAsync(missing, await AskDurableAsync(missing, dimensions));
+            if (missing.Count > 0)
+            {
+                await (valkey.IsAvailable ? WithLeasesAsync(missing, call, null) : FromProviderAsync(missing, call, store: true));
+            }
         }
     }
 
-    // Who holds the lease calls the provider; the others wait for its result to appear in Valkey, or for the lease to become free.
-    private async Task WithLeasesAsync(List<Flight> flights, EmbeddingCall call)
+    private Task<CachedVector?[]> AskDurableAsync(List<Flight> flights, int dimensions) => features.Durable
+        ? durable.GetAsync(Keys(flights), dimensions, CancellationToken.None).AsTask()
+        : Task.FromResult(new CachedVector?[flights.Count]);
+
+    private async Task<List<Flight>> LandDurableAsync(List<Flight> flights, CachedVector?[] found)
     {
-        var (held, others) = Split(flights, await leases.TakeAsync(Keys(flights), CancellationToken.None));
-        var own = held.Count > 0 ? FromProviderWithLeaseAsync(held, call) : Task.CompletedTask;
+        var copies = new List<KeyValuePair<VectorKey, CachedVector>>();
+        var missing = LandFound(flights, found, Tier.L3, copies);
+        await valkey.SetAsync(copies);
+        return missing;
+    }
+
+    // Who holds the lease calls the provider; the others wait for its result to appear in Valkey, or for the lease to become free.
+    // The holder before us may have finished between our look into Valkey and our lease: so we look again, right behind the lease on the same connection.
+    private async Task WithLeasesAsync(List<Flight> flights, EmbeddingCall call, Task<CachedVector?[]>? durableAnswer)
+    {
+        var taking = leases.TakeAsync(Keys(flights), CancellationToken.None).AsTask();
+        var looking = valkey.GetAsync(Keys(flights), call.Target.Space.Dimensions, CancellationToken.None, again: true).AsTask();
+        var (held, others) = Split(flights, await taking);
+        var leased = Keys(held);
+        var missing = LandFound(flights, await looking, Tier.L2, null).ToHashSet();
+        if (durableAnswer is not null)
+        {
+            var answer = await durableAnswer;
+            var places = flights.Select((flight, i) => (flight, i)).Where(pair => missing.Contains(pair.flight)).ToList();
+            missing = [.. await LandDurableAsync([.. places.Select(pair => pair.flight)], [.. places.Select(pair => answer[pair.i])])];
+        }
+
+        held.RemoveAll(flight => !missing.Contains(flight));
+        others.RemoveAll(flight => !missing.Contains(flight));
+        var own = FromProviderWithLeaseAsync(held, leased, call);
         if (others.Count > 0)
         {
             await WaitForOthersAsync(others, call);
@@ -131,14 +170,16 @@ internal sealed partial class VectorFetcher(
         {
             await Task.Delay(delay, time);
             delay = delay * 1.5 < s_lastPoll ? delay * 1.5 : s_lastPoll;
-            flights = LandFound(flights, await valkey.GetAsync(Keys(flights), call.Target.Space.Dimensions, CancellationToken.None), Tier.L2, null);
+            flights = LandFound(flights, await valkey.GetAsync(Keys(flights), call.Target.Space.Dimensions, CancellationToken.None, again: true), Tier.L2, null);
             if (flights.Count > 0 && (time.GetElapsedTime(askedAt) >= s_leasePoll || !valkey.IsAvailable))
             {
                 askedAt = time.GetTimestamp();
                 (var taken, flights) = Split(flights, await leases.TakeAsync(Keys(flights), CancellationToken.None));
                 if (taken.Count > 0)
                 {
-                    takeovers.Add(FromProviderWithLeaseAsync(taken, call));
+                    var found = await valkey.GetAsync(Keys(taken), call.Target.Space.Dimensions, CancellationToken.None, again: true);
+                    var leased = Keys(taken);
+                    takeovers.Add(FromProviderWithLeaseAsync(LandFound(taken, found, Tier.L2, null), leased, call));
                 }
             }
         }
@@ -146,18 +187,15 @@ internal sealed partial class VectorFetcher(
         await Task.WhenAll(takeovers);
     }
 
-    private async Task FromProviderWithLeaseAsync(List<Flight> flights, EmbeddingCall call)
+    private async Task FromProviderWithLeaseAsync(List<Flight> flights, VectorKey[] leased, EmbeddingCall call)
     {
-        var keys = Keys(flights);
         var interval = options.Value.LeaseDuration / 3;
-        await using var renewal = time.CreateTimer(_ => _ = leases.RenewAsync(keys).AsTask(), null, interval, interval);
+        await using var renewal = time.CreateTimer(_ => _ = leases.RenewAsync(leased).AsTask(), null, interval, interval);
         try
         {
-            // The holder before us may have finished between our look into Valkey and our lease.
-            var missing = LandFound(flights, await valkey.GetAsync(keys, call.Target.Space.Dimensions, CancellationToken.None), Tier.L2, null);
-            if (missing.Count > 0)
+            if (flights.Count > 0)
             {
-                await FromProviderAsync(missing, call, store: true);
+                await FromProviderAsync(flights, call, store: true);
             }
         }
         catch (Exception e) when (e is GatewayException or BudgetException)
@@ -169,7 +207,7 @@ internal sealed partial class VectorFetcher(
         }
         finally
         {
-            await leases.ReleaseAsync(keys);
+            await leases.ReleaseAsync(leased);
         }
     }
 

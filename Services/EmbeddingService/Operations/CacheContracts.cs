@@ -29,9 +29,9 @@ internal sealed record CacheReport(IReadOnlyList<TierReport> Tiers, int InFlight
 /// <param name="Dimensions">Dimensions, when they are not the model's own.</param>
 internal sealed record CacheInvalidate(
     string? Model = null,
-    [MaxLength(2048)] IReadOnlyList<string>? Texts = null,
+    [property: MaxLength(2048)] IReadOnlyList<string>? Texts = null,
     bool All = false,
-    [Range(1, 315_360_000)] long? OlderThanSeconds = null,
+    [property: Range(1, 315_360_000)] long? OlderThanSeconds = null,
     int? Dimensions = null);
 
 /// <summary>What was removed, by tier. What is in the memory of other replicas ends with its TTL.</summary>
@@ -45,10 +45,10 @@ internal sealed record CacheInvalidated(long L1, long L2, long L3);
 /// <param name="Limit">Frequent queries, at most: 1 to 100,000.</param>
 internal sealed record CacheWarm(
     string? Model = null,
-    [MaxLength(2048)] IReadOnlyList<string>? Texts = null,
-    [RegularExpression("^(query|document)$")] string Input = "query",
-    [StringLength(63)] string? Workspace = null,
-    [Range(1, 100_000)] int Limit = 1_000);
+    [property: MaxLength(2048)] IReadOnlyList<string>? Texts = null,
+    [property: RegularExpression("^(query|document)$")] string Input = "query",
+    [property: StringLength(63)] string? Workspace = null,
+    [property: Range(1, 100_000)] int Limit = 1_000);
 
 /// <summary>What is in memory now, and where it came from.</summary>
 internal sealed record CacheWarmed(int Requested, int L1, int L2, int L3, int Source, int Missing);

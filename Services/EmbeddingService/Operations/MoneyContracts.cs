@@ -10,12 +10,12 @@ namespace RagPlatform.EmbeddingService.Operations;
 /// <param name="LimitMicroDollars">Millionths of a US dollar; null for no such limit.</param>
 /// <param name="LimitTokens">Tokens; null for no such limit.</param>
 internal sealed record BudgetSet(
-    [StringLength(63)] string Workspace,
-    [StringLength(100)] string? KeyId,
-    [Required, RegularExpression("^(day|month)$")] string Period,
+    [property: StringLength(63)] string Workspace,
+    [property: StringLength(100)] string? KeyId,
+    [property: Required, RegularExpression("^(day|month)$")] string Period,
     bool Hard,
-    [Range(typeof(decimal), "0", "1000000000000")] decimal? LimitMicroDollars = null,
-    [Range(0, long.MaxValue)] long? LimitTokens = null);
+    [property: Range(typeof(decimal), "0", "1000000000000")] decimal? LimitMicroDollars = null,
+    [property: Range(0, long.MaxValue)] long? LimitTokens = null);
 
 /// <summary>A budget and what is left of it.</summary>
 internal sealed record BudgetReport(

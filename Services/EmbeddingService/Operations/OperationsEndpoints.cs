@@ -172,4 +172,6 @@ internal static class OperationsEndpoints
 /// <param name="OtherModel">The model of a share of workspaces; null for none.</param>
 /// <param name="OtherShare">That share, 0 to 1; workspaces keep their place, so raising it only moves workspaces to the other model.</param>
 internal sealed record AliasSet(
-    [Required, StringLength(200, MinimumLength = 1)] string Model, [StringLength(200)] string? OtherModel = null, [Range(0f, 1f)] float OtherShare = 0);
+    [property: Required, StringLength(200, MinimumLength = 1)] string Model,
+    [property: StringLength(200)] string? OtherModel = null,
+    [property: Range(0f, 1f)] float OtherShare = 0);

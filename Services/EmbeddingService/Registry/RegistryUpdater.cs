@@ -14,7 +14,8 @@ internal sealed partial class RegistryUpdater(
     IOptions<EmbeddingOptions> options,
     TimeProvider time,
     ILogger<RegistryUpdater> logger,
-    EmbeddingModelStore? store = null) : BackgroundService
+    EmbeddingModelStore? store = null,
+    SchemaMigrator? schema = null) : BackgroundService
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(5);
 
@@ -75,6 +76,11 @@ internal sealed partial class RegistryUpdater(
     /// <inheritdoc />
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        if (schema is not null)
+        {
+            await schema.Ready.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
         using var timer = new PeriodicTimer(s_interval, time);
         while (store is not null)
         {

@@ -143,6 +143,56 @@ public sealed class EmbeddingGatewayTests
     }
 
     [Fact]
+    public async Task Embed_NoRequestsRemain_TheNextCallWaitsForTheReset()
+    {
+        var provider = new ScriptedProvider();
+        provider.Script = call =>
+        {
+            var answer = ScriptedProvider.Answer(call.Texts.Select((text, i) => (i, ScriptedProvider.VectorOf(text, 1536))), 1);
+            answer.Headers.Add("x-ratelimit-remaining-requests", "0");
+            answer.Headers.Add("x-ratelimit-reset-requests", "400ms");
+            answer.Headers.Add("x-ratelimit-remaining-tokens", "0");
+            answer.Headers.Add("x-ratelimit-reset-tokens", "600ms");
+            return answer;
+        };
+        await using var service = await TestGateway.StartAsync(provider);
+        await EmbedAsync(service, "a");
+        var start = TimeProvider.System.GetTimestamp();
+
+        await EmbedAsync(service, "b");
+
+        Assert.InRange(TimeProvider.System.GetElapsedTime(start).TotalMilliseconds, 590, 5_000);
+    }
+
+    [Fact]
+    public async Task Embed_QuotaIsUsedUpAtTheProvider_IsNotRepeated()
+    {
+        var provider = new ScriptedProvider
+        {
+            Script = _ => new HttpResponseMessage(HttpStatusCode.TooManyRequests) { Content = new StringContent("""{"error":{"code":"insufficient_quota"}}""") },
+        };
+        await using var service = await TestGateway.StartAsync(provider);
+
+        var error = await Assert.ThrowsAsync<GatewayException>(() => EmbedAsync(service, "a"));
+
+        Assert.Equal(("provider_unusable", true), (error.Code, error.NoRetry));
+        Assert.Single(provider.Calls);
+        Assert.Contains("insufficient_quota", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(typeof(HttpRequestException))]
+    [InlineData(typeof(IOException))]
+    [InlineData(typeof(InvalidOperationException))]
+    public async Task Embed_ProviderCannotBeReached_Is503(Type failure)
+    {
+        var provider = new ScriptedProvider { Script = _ => throw (Exception)Activator.CreateInstance(failure)! };
+        await using var service = await TestGateway.StartAsync(provider, ("Embedding:Providers:openai:MaxAttempts", "1"));
+
+        Assert.Equal(503, (await Assert.ThrowsAsync<GatewayException>(() => EmbedAsync(service, "a"))).Status);
+    }
+
+    [Fact]
     public async Task Embed_OneTextIsRefused_ItsNeighboursAreCached()
     {
         var provider = new ScriptedProvider

@@ -1,3 +1,4 @@
+using System.Net.Http.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.SingleNode.ScriptedProvider;
@@ -63,6 +64,40 @@ public sealed class OutageTests : IAsyncLifetime
         }
 
         Assert.True(await WarmAgainAsync(replica, 1_000));
+    }
+
+    [Fact]
+    public async Task Embed_PostgresIsStopped_OnlyHardBudgetsAreRefusedAndNoUsageIsLost()
+    {
+        Requirements.NeedPostgres();
+        _postgres = await LocalPostgres.StartAsync(
+            new LocalPostgresOptions(Path.Combine(_folder.FullName, "postgres"), "secret", Durable: false), NullLogger.Instance, Token);
+        await using var replica = await Replica.StartAsync(_provider, _postgres.ConnectionString, null, "outage");
+        using var put = await replica.Http.PutAsJsonAsync("/v1/budgets", new { workspace = "strict", period = "month", hard = true, limitMicroDollars = 1_000 }, Token);
+        Assert.True(put.IsSuccessStatusCode);
+        Assert.Equal(200, (await replica.EmbedAsync(["one"], ("x-rag-workspace", "strict"))).Status);
+
+        await _postgres.StopAsync();
+        var refused = await replica.EmbedAsync(["two"], ("x-rag-workspace", "strict"));
+        var cached = await replica.EmbedAsync(["one"], ("x-rag-workspace", "strict"));
+        var free = await replica.EmbedAsync(["three"], ("x-rag-workspace", "free"));
+        using var report = await replica.Http.GetAsync("/v1/cache", Token);
+        using var usageThen = await replica.Http.GetAsync("/v1/usage", Token);
+        await replica.Get<EmbeddingService.Caching.QueryCounter>().FlushAsync(Token);
+        Assert.Equal((503, "budget_unavailable"), (refused.Status, refused.Code));
+        Assert.Equal((200, 200), (cached.Status, free.Status));
+        Assert.Equal(503, (int)usageThen.StatusCode);
+        Assert.Contains("away", await report.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+
+        await _postgres.StartAgainAsync(Token);
+        for (var i = 0; i < 100 && (await replica.EmbedAsync(["four"], ("x-rag-workspace", "strict"))).Status != 200; i++)
+        {
+            await Task.Delay(100, Token);
+        }
+
+        var usage = await replica.Http.GetFromJsonAsync<System.Text.Json.JsonElement>("/v1/usage", Token);
+        var source = usage.GetProperty("entries").EnumerateArray().Where(entry => entry.GetProperty("tier").GetString() == "source").ToList();
+        Assert.Equal(3, source.Sum(entry => entry.GetProperty("texts").GetInt64()));
     }
 
     // A text that only L2 or L3 can have: it is removed from memory in between.

@@ -17,6 +17,10 @@ internal static class ApiDocument
         ["keyId"] = "The key's id.",
         ["cursor"] = "The nextCursor of the page before; none for the first page.",
         ["limit"] = "Items of the page, at most.",
+        ["cause"] = "Only those of this cause.",
+        ["discarded"] = "Those that were discarded, rather than those that were not.",
+        ["until"] = "'idle' ends the stream when nothing is left to do.",
+        ["after"] = "'next' of the answer before; none for the oldest change that is kept; 'end' for the newest.",
     };
 
     /// <summary>The title, the authentication, and no address: the document is the same wherever it is served.</summary>

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Options;
 using Npgsql;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Problems;
+using RagPlatform.SearchApi.Reference;
 using RagPlatform.SearchApi.Workspaces;
 
 namespace RagPlatform.SearchApi.Search;
@@ -33,6 +34,7 @@ internal static class SearchEndpoints
             .WithName("Search")
             .WithSummary("Find passages by keyword, by vector, or by both")
             .WithDescription("A filter never makes an answer incomplete: there are min(limit, matches − offset) hits, at any selectivity.")
+            .WithMetadata(new RequestExampleAttribute("""{"query":"how often are backups made","mode":"keyword","limit":5}"""))
             .ProducesProblem(StatusCodes.Status409Conflict)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 

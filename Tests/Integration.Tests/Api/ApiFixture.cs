@@ -57,6 +57,7 @@ public class ApiFixture(Backends backends) : IAsyncLifetime
                 ["Auth:AdminKey"] = AdminKey,
                 ["Auth:KeyCacheDuration"] = "00:00:00",
             });
+            Configure(builder);
             builder.Services.AddSingleton(new EmbeddingGatewayClient(
                 new Uri("http://embedding-service.invalid"), AdminKey, new ScriptedModels(() => Models())));
         });
@@ -103,6 +104,11 @@ public class ApiFixture(Backends backends) : IAsyncLifetime
         await using var command = Database.CreateCommand(
             "WITH done AS (DELETE FROM tasks RETURNING workspace_id) SELECT raise_generations(array_agg(DISTINCT workspace_id)) FROM done HAVING count(*) > 0");
         await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>Further settings of the API.</summary>
+    protected virtual void Configure(WebApplicationBuilder builder)
+    {
     }
 
     /// <summary>The way that the API takes to the database.</summary>

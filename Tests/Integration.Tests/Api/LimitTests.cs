@@ -1,0 +1,77 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Configuration;
+using RagPlatform.Contracts;
+using RagPlatform.Integration.Tests.Infrastructure;
+
+namespace RagPlatform.Integration.Tests.Api;
+
+/// <summary>One key cannot take everything.</summary>
+public sealed class LimitTests(LimitTests.LimitedApi api) : IClassFixture<LimitTests.LimitedApi>
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Requests_MoreThanAKeyMayMake_Are429WithRetryAfterAndTheAdminsAreNot()
+    {
+        var workspace = await api.CreateWorkspaceAsync();
+        var (greedy, modest) = (await CreateKeyAsync("greedy"), await CreateKeyAsync("modest"));
+        using var http = api.CreateClient(greedy.Secret);
+
+        var answers = new List<HttpStatusCode>();
+        for (var i = 0; i < 12; i++)
+        {
+            using var response = await http.GetAsync($"/v1/workspaces/{workspace}", Cancellation);
+            answers.Add(response.StatusCode);
+            if (response.StatusCode == HttpStatusCode.TooManyRequests)
+            {
+                Assert.NotNull(response.Headers.RetryAfter);
+                Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+            }
+        }
+
+        Assert.Equal(Enumerable.Repeat(HttpStatusCode.OK, 5), answers.Take(5));
+        Assert.Contains(HttpStatusCode.TooManyRequests, answers);
+        using var other = api.CreateClient(modest.Secret);
+        Assert.Equal(HttpStatusCode.OK, (await other.GetAsync($"/v1/workspaces/{workspace}", Cancellation)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await api.Http.GetAsync($"/v1/workspaces/{workspace}", Cancellation)).StatusCode);
+
+        Task<ApiKey> CreateKeyAsync(string name) => api.Client.CreateApiKeyAsync(workspace, new(name), Cancellation);
+    }
+
+    [Fact]
+    public async Task PutDocument_NoPlaceToWait_IsAnsweredAtOnceAndSaysThatItDidNotWait()
+    {
+        var workspace = await api.CreateWorkspaceAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Put, $"/v1/workspaces/{workspace}/documents/a");
+        request.Headers.Add("Prefer", "wait=30");
+        request.Content = new StringContent("""{"text":"a"}""", System.Text.Encoding.UTF8, "application/json");
+
+        using var response = await api.Http.SendAsync(request, Cancellation);
+
+        Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+        Assert.False(response.Headers.Contains("Preference-Applied"));
+    }
+
+    [Fact]
+    public async Task WatchProgress_NoStreamLeft_Is503()
+    {
+        using var response = await api.Http.GetAsync($"/v1/workspaces/{await api.CreateWorkspaceAsync()}/progress", Cancellation);
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        Assert.NotNull(response.Headers.RetryAfter);
+    }
+
+    /// <summary>The API with small limits.</summary>
+    public sealed class LimitedApi(Backends backends) : ApiFixture(backends)
+    {
+        protected override void Configure(WebApplicationBuilder builder) => builder.Configuration.AddInMemoryCollection(
+            new Dictionary<string, string?>
+            {
+                ["Api:RequestsPerSecond"] = "1",
+                ["Api:RequestBurst"] = "5",
+                ["Api:MaxWaits"] = "0",
+                ["Api:MaxStreams"] = "0",
+            });
+    }
+}

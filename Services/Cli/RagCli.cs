@@ -7,6 +7,7 @@ using RagPlatform.Cli.Bench;
 using RagPlatform.Cli.Completion;
 using RagPlatform.Cli.Eval;
 using RagPlatform.Cli.Ingest;
+using RagPlatform.Cli.Mcp;
 using RagPlatform.Cli.Queue;
 using RagPlatform.Cli.Searching;
 using RagPlatform.Cli.Status;
@@ -29,6 +30,7 @@ internal static class RagCli
         WorkspaceCommand.Create,
         EvalCommand.Create,
         BenchVerb.Create,
+        McpCommand.Create,
         CompletionCommand.Create,
         CompletionCommand.CreateComplete,
     ];

@@ -35,12 +35,12 @@ public sealed class SearchNode(Backends backends) : IAsyncLifetime
         await Client.PutDocumentsAsync(
             Workspace,
             [
-                new("lift", "Lift of wings", "The lift of a wing grows with its angle of attack. " + Filler("lift") + "\n\n"
+                new("lift", Title: "Lift of wings", Text: "The lift of a wing grows with its angle of attack. " + Filler("lift") + "\n\n"
                     + "Beyond the critical angle the boundary layer separates and the wing stalls. " + Filler("stall") + "\n\n"
-                    + "A slotted flap <b>delays</b> separation. " + Filler("flap"), Json("""{"year": 1950, "tags": ["wing", "lift"]}""")),
-                new("layer", "Boundary layers", "A laminar boundary layer turns turbulent. " + Filler("laminar"), Json("""{"year": 1960, "tags": ["flow"]}""")),
-                new("heat", "Heat transfer", "Heat is transferred through the layer at the boundary of a blunt body. " + Filler("heat"), Json("""{"year": 1960}""")),
-                new("part", "Part list", "The bolt AX-4711 holds the strut. " + Filler("bolt"), Json("""{"year": 2001}""")),
+                    + "A slotted flap <b>delays</b> separation. " + Filler("flap"), Metadata: Json("""{"year": 1950, "tags": ["wing", "lift"]}""")),
+                new("layer", Title: "Boundary layers", Text: "A laminar boundary layer turns turbulent. " + Filler("laminar"), Metadata: Json("""{"year": 1960, "tags": ["flow"]}""")),
+                new("heat", Title: "Heat transfer", Text: "Heat is transferred through the layer at the boundary of a blunt body. " + Filler("heat"), Metadata: Json("""{"year": 1960}""")),
+                new("part", Title: "Part list", Text: "The bolt AX-4711 holds the strut. " + Filler("bolt"), Metadata: Json("""{"year": 2001}""")),
             ],
             TimeSpan.FromSeconds(50),
             cancelled);
@@ -155,7 +155,7 @@ public sealed class SearchApiTests(SearchNode node) : IClassFixture<SearchNode>
         var id = "cached-" + Guid.NewGuid().ToString("n");
         var first = await SearchAsync(new("quokka", SearchMode.Keyword));
         var second = await SearchAsync(new("quokka", SearchMode.Keyword));
-        await node.Client.PutDocumentAsync(SearchNode.Workspace, id, new("", "A quokka is no plane."), TimeSpan.FromSeconds(30), Cancelled);
+        await node.Client.PutDocumentAsync(SearchNode.Workspace, id, new("A quokka is no plane."), TimeSpan.FromSeconds(30), Cancelled);
         var third = await SearchAsync(new("quokka", SearchMode.Keyword));
         await node.Client.DeleteDocumentAsync(SearchNode.Workspace, id, null, Cancelled);
         var fourth = await SearchAsync(new("quokka", SearchMode.Keyword));

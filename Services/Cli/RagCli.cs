@@ -8,6 +8,7 @@ using RagPlatform.Cli.Cache;
 using RagPlatform.Cli.Completion;
 using RagPlatform.Cli.Eval;
 using RagPlatform.Cli.Ingest;
+using RagPlatform.Cli.Mcp;
 using RagPlatform.Cli.Queue;
 using RagPlatform.Cli.Searching;
 using RagPlatform.Cli.Status;
@@ -31,6 +32,7 @@ internal static class RagCli
         EvalCommand.Create,
         BenchVerb.Create,
         CacheCommand.Create,
+        McpCommand.Create,
         CompletionCommand.Create,
         CompletionCommand.CreateComplete,
     ];

@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Net.ServerSentEvents;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 
 namespace RagPlatform.Contracts;
@@ -103,6 +105,25 @@ public sealed partial class RagClient(HttpClient http)
     /// <summary>Searches.</summary>
     public Task<SearchResponse> SearchAsync(string workspace, SearchRequest request, CancellationToken cancellationToken = default) =>
         SendAsync<SearchResponse>(HttpMethod.Post, $"v1/workspaces/{Escape(workspace)}/search", request, null, cancellationToken);
+
+    /// <summary>Asks a question. Events come as they are written: sources, text, …, done.</summary>
+    /// <exception cref="RagApiException">Among others 501: no chat model is configured.</exception>
+    public async IAsyncEnumerable<SseItem<AskEvent>> AskAsync(
+        string workspace, AskRequest question, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"v1/workspaces/{Escape(workspace)}/ask")
+        {
+            Content = JsonContent.Create(question, options: RagJson.Options),
+        };
+        using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+        await ThrowIfErrorAsync(response, cancellationToken).ConfigureAwait(false);
+        var stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        await foreach (var item in SseParser.Create(stream, (_, data) => JsonSerializer.Deserialize<AskEvent>(data, RagJson.Options)!)
+            .EnumerateAsync(cancellationToken).ConfigureAwait(false))
+        {
+            yield return item;
+        }
+    }
 
     private static string Escape(string segment) => Uri.EscapeDataString(segment);
 

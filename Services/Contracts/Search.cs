@@ -191,3 +191,26 @@ public sealed record SearchExplanation(
     IReadOnlyDictionary<string, long> Terms,
     long Postings,
     IReadOnlyList<SearchAlternative> Alternatives);
+
+/// <summary>A question to be answered from a workspace's passages.</summary>
+/// <param name="Question">The question, 1 to 4,096 characters.</param>
+/// <param name="Limit">How many passages the answer may draw on, 1 to 20.</param>
+/// <param name="Mode">How they are found.</param>
+/// <param name="Filter">A condition on the documents' metadata: see docs/filters.md.</param>
+public sealed record AskRequest(
+    [Required, StringLength(4096, MinimumLength = 1)] string Question,
+    [Range(1, 20)] int Limit = 6,
+    SearchMode Mode = SearchMode.Hybrid,
+    JsonElement? Filter = null);
+
+/// <summary>
+/// A piece of an answer, as a server-sent event of the type <c>sources</c> (first, with the passages that may be cited), <c>text</c> (a piece of the
+/// answer), <c>done</c> (the citations that the answer has) or <c>error</c>.
+/// </summary>
+/// <param name="Text">A piece of the answer, or what went wrong.</param>
+/// <param name="Sources">The passages; <c>[1]</c> in the text cites the first.</param>
+/// <param name="Citations">Numbers of the passages that the answer cites.</param>
+public sealed record AskEvent(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Text = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<SearchHit>? Sources = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<int>? Citations = null);

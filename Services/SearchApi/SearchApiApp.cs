@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RagPlatform.Contracts;
+using RagPlatform.SearchApi.Ask;
 using RagPlatform.SearchApi.Documents;
 using RagPlatform.SearchApi.Limits;
 using RagPlatform.SearchApi.Operations;
@@ -28,7 +29,8 @@ public static class SearchApiApp
         configure?.Invoke(builder);
         builder.AddApiProblems();
         builder.AddServiceDefaults("search-api");
-        builder.AddRagPostgres();
+        // Planning takes a good part of a search. Postgres:MaxAutoPrepare=0 for a PgBouncer before 1.21, which knows no prepared statements.
+        builder.AddRagPostgres(configure: postgres => postgres.MaxAutoPrepare = 100);
         builder.AddRagCache();
         builder.AddApiKeyAuthentication();
         builder.Services.AddStorage();
@@ -38,6 +40,7 @@ public static class SearchApiApp
         builder.AddWorkspaces();
         builder.AddDocuments();
         builder.AddSearch();
+        builder.AddAsk();
         builder.AddOperations();
         builder.AddReference();
 
@@ -61,6 +64,7 @@ public static class SearchApiApp
         workspace.MapDocuments();
         workspace.MapIndexing();
         workspace.MapSearch();
+        workspace.MapAsk();
         workspace.MapIndexingControl();
         workspace.MapDeadLetters();
         workspace.MapChanges();

@@ -12,7 +12,7 @@ public enum VectorPlan
     /// <summary>The documents that meet the condition are found first, and their vectors compared.</summary>
     ExactFilterFirst,
 
-    /// <summary>The space's HNSW index, which is read on until enough vectors of the workspace meet the condition.</summary>
+    /// <summary>The space's HNSW index: of its nearest vectors, those of the workspace that meet the condition.</summary>
     Hnsw,
 
     /// <summary>The workspace's own HNSW index, likewise.</summary>
@@ -26,8 +26,7 @@ public enum VectorPlan
 /// <param name="Filter">A condition on documents, or null.</param>
 /// <param name="Limit">The most rows to return.</param>
 /// <param name="EfSearch">How many candidates HNSW keeps, 1 to 1,000.</param>
-/// <param name="MaxScanTuples">How many vectors HNSW visits, beyond its first pass, before it gives up.</param>
-/// <param name="Candidates">How many of the index's rows are compared again, of which the nearest are returned; at least <paramref name="Limit"/>.</param>
+/// <param name="Scan">How many of the nearest vectors of the index are looked at; at least <paramref name="Limit"/>.</param>
 /// <param name="Timeout">Milliseconds after which PostgreSQL gives the statement up.</param>
 public sealed record VectorQuery(
     int WorkspaceId,
@@ -36,13 +35,12 @@ public sealed record VectorQuery(
     Filter? Filter,
     int Limit,
     int EfSearch = 100,
-    int MaxScanTuples = 20_000,
-    int Candidates = 0,
+    int Scan = 0,
     int Timeout = 5_000);
 
 /// <summary>What a search for nearest vectors found.</summary>
 /// <param name="Hits">The hits, nearest first.</param>
-/// <param name="Candidates">Rows that the access path gave, up to <see cref="VectorQuery.Candidates"/>.</param>
+/// <param name="Candidates">Of an index: how many of the vectors looked at meet the conditions.</param>
 public sealed record VectorResult(IReadOnlyList<VectorHitRow> Hits, int Candidates);
 
 /// <summary>A vector that was found.</summary>
@@ -69,15 +67,17 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
                set_config('hnsw.max_scan_tuples', $3, true), set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true)
         """;
 
-    // {0} table, {1} type, {2} condition, {3} workspace. The index only serves an order by the bare operator. What it gives in relaxed order is
-    // sorted again; $3 of it, and the nearest $4 are returned.
+    // {0} table, {1} type, {2} condition on documents, {3} condition of a partial index. The index only serves an order by the bare operator.
+    // Conditions are met behind it, not in it: what is nearest among the $3 nearest of all is nearest of those that meet them. A scan that reads
+    // on until enough meet them may pass by what lies on the other side of those that do not.
     private const string HnswSql = """
-        WITH candidates AS MATERIALIZED (
-            SELECT v.chunk_id, v.document_key, v.embedding <=> $2::real[]::{1} AS distance
-            FROM {0} v
-            WHERE v.workspace_id = {3} {2}
+        WITH scanned AS MATERIALIZED (
+            SELECT v.workspace_id, v.chunk_id, v.document_key, v.embedding <=> $2::real[]::{1} AS distance
+            FROM {0} v {3}
             ORDER BY v.embedding <=> $2::real[]::{1}
             LIMIT $3
+        ), candidates AS MATERIALIZED (
+            SELECT v.chunk_id, v.document_key, v.distance FROM scanned v WHERE v.workspace_id = $1 {2}
         ), nearest AS MATERIALIZED (
             SELECT * FROM candidates ORDER BY distance, chunk_id LIMIT $4
         )
@@ -199,7 +199,7 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
         if (byIndex)
         {
             command.Parameters.Add(Text(query.EfSearch));
-            command.Parameters.Add(Text(query.MaxScanTuples));
+            command.Parameters.Add(Text(4 * Math.Max(query.Limit, query.Scan)));
         }
 
         return command;
@@ -215,7 +215,7 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
             {
                 new() { Value = query.WorkspaceId },
                 new() { Value = query.Vector },
-                new() { Value = Math.Max(query.Limit, query.Candidates) },
+                new() { Value = Math.Max(query.Limit, query.Scan) },
                 new() { Value = query.Limit },
             },
         };
@@ -229,8 +229,8 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
         };
 
         // A partial index is only recognised by a constant, which is a number of ours.
-        var workspace = plan == VectorPlan.PartialHnsw ? query.WorkspaceId.ToString(CultureInfo.InvariantCulture) : "$1";
-        command.CommandText = string.Format(CultureInfo.InvariantCulture, sql, query.Space.VectorTable, query.Space.VectorType, place, workspace)
+        var partial = plan == VectorPlan.PartialHnsw ? string.Create(CultureInfo.InvariantCulture, $"WHERE v.workspace_id = {query.WorkspaceId}") : "";
+        command.CommandText = string.Format(CultureInfo.InvariantCulture, sql, query.Space.VectorTable, query.Space.VectorType, place, partial)
             + (withPassages ? PassagesSql : KeysSql);
         return command;
     }

@@ -57,7 +57,7 @@ internal sealed class SearchBenchCorpus(int seed, int chunks)
                 text.Append(Words(random, topic, 10)).Append(i % 4 == 0 && sentence == 3 ? " " + CommonWord : "").Append(". ");
             }
 
-            yield return new($"d{i}", Words(random, topic, 4), text.ToString(), JsonSerializer.SerializeToElement(new
+            yield return new($"d{i}", Title: Words(random, topic, 4), Text: text.ToString(), Metadata: JsonSerializer.SerializeToElement(new
             {
                 topic,
                 half = i % 2,

@@ -104,7 +104,7 @@ internal sealed class SearchBenchRun(BenchContext bench, EphemeralNode node, Sea
         var searcher = _services.GetRequiredService<Searcher>();
         var raw = await TimeAsync(i => probe.FindAsync(row.WorkspaceId, space, vectors[i], Limit, 100, bench.CancellationToken)).ConfigureAwait(false);
         var byStore = await TimeAsync(i => store.FindAsync(
-            new(row.WorkspaceId, space, vectors[i], null, Limit, Candidates: Limit + 30), VectorPlan.Hnsw, withPassages: true, bench.CancellationToken))
+            new(row.WorkspaceId, space, vectors[i], null, Limit, Scan: 100), VectorPlan.Hnsw, withPassages: true, bench.CancellationToken))
             .ConfigureAwait(false);
         var bySearcher = await TimeAsync(i => searcher.SearchAsync(
             new(row, Request(i, SearchMode.Vector, null), null, [], bench.Time), 1, bench.CancellationToken)).ConfigureAwait(false);

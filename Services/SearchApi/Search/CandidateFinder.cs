@@ -12,6 +12,25 @@ internal sealed record CandidateList(List<Candidate> Candidates, bool IsAll);
 /// <summary>Finds the passages that answer a search, by keyword, by vector, or by both.</summary>
 internal sealed class CandidateFinder(PassageStore passages, VectorSearch vectors, IOptions<SearchOptions> options, TimeProvider time)
 {
+    /// <summary>Passages that vanish between being ranked and being read leave no gap in the page as long as there are spare ones.</summary>
+    public const int Spare = 5;
+
+    // Passages of a document that are among the best, on average, at a guess.
+    private const int PassagesADocument = 3;
+
+    /// <summary>How many passages a search looks at first.</summary>
+    public int FirstDepth(SearchJob job) =>
+        Math.Max(
+            (job.Depth * (job.Request.GroupBy == SearchGrouping.Document ? PassagesADocument : 1)) + Spare,
+            job.Mode == SearchMode.Hybrid ? options.Value.FusionDepth : 0);
+
+    /// <summary>How many vectors it finds first.</summary>
+    public int VectorsFor(SearchJob job) => IsPlain(job) ? job.Depth : FirstDepth(job);
+
+    /// <summary>Whether the nearest vectors, as they come, are the answer.</summary>
+    public static bool IsPlain(SearchJob job) =>
+        job.Mode == SearchMode.Vector && job.Request is { GroupBy: SearchGrouping.Passage, Offset: 0, Diversity: 0 } && job.Boosts.Count == 0;
+
     /// <summary>Finds the best passages.</summary>
     /// <param name="job">The search.</param>
     /// <param name="depth">How many are wanted: there are fewer only if there are no others.</param>
@@ -22,7 +41,7 @@ internal sealed class CandidateFinder(PassageStore passages, VectorSearch vector
         {
             SearchMode.Keyword => await FindByKeywordAsync(job, depth, cancellationToken),
             SearchMode.Vector => await FindByVectorAsync(job, depth, cancellationToken),
-            _ => await FindByBothAsync(job, Math.Max(depth, options.Value.FusionDepth), cancellationToken),
+            _ => await FindByBothAsync(job, depth, cancellationToken),
         };
         if (job.Boosts.Count > 0)
         {
@@ -42,13 +61,12 @@ internal sealed class CandidateFinder(PassageStore passages, VectorSearch vector
             job.Vector!,
             job.Filter,
             limit,
-            Math.Clamp(Math.Max(plan.EfSearch, limit), 1, 1000),
-            plan.MaxScanTuples,
-            limit + plan.Spare,
+            Math.Clamp(Math.Max(plan.Scan, limit), 1, 1000),
+            Math.Max(plan.Scan, limit),
             (int)options.Value.Timeout.TotalMilliseconds);
         job.VectorPlan = plan.Plan;
         var result = await job.TimeAsync(vectors.FindAsync(query, plan.Plan, withPassages, cancellationToken));
-        if (plan.Plan is VectorPlan.Hnsw or VectorPlan.PartialHnsw && result.Candidates < query.Candidates)
+        if (plan.Plan is VectorPlan.Hnsw or VectorPlan.PartialHnsw && result.Candidates < limit + plan.Spare)
         {
             // Too few of the query's neighbours meet the conditions, as when a filter leaves out just what the query is about.
             job.VectorPlan = job.Filter is null ? VectorPlan.ExactWorkspace : VectorPlan.ExactFilterFirst;

@@ -7,18 +7,16 @@ namespace RagPlatform.SearchApi.Search;
 
 /// <summary>How a search finds the nearest vectors, and what that is based on.</summary>
 /// <param name="Plan">The access path.</param>
-/// <param name="EfSearch">Candidates that HNSW keeps.</param>
-/// <param name="Spare">Rows more than wanted that the index must give, so that the nearest are among them.</param>
-/// <param name="MaxScanTuples">Vectors that the index visits, beyond its first pass, before it gives up.</param>
+/// <param name="Scan">How many of the index's nearest vectors are looked at.</param>
+/// <param name="Spare">How many more than wanted must be among them, for the last one wanted not to lie where the index misses more.</param>
 /// <param name="Chunks">Live chunks of the workspace, a few seconds old at most.</param>
 /// <param name="MatchingChunks">Estimate of those whose documents meet the filter.</param>
 /// <param name="FewMatch">Whether so few meet it that listing them is cheaper than trying candidates one by one.</param>
 /// <param name="Alternatives">All that was considered, the chosen one first.</param>
 internal sealed record SearchPlan(
     VectorPlan Plan,
-    int EfSearch,
+    int Scan,
     int Spare,
-    int MaxScanTuples,
     long Chunks,
     double MatchingChunks,
     bool FewMatch,
@@ -33,6 +31,7 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
     private const double IterationCost = 1.5;
 
     private const int MaxEf = 1_000;
+    private const int MaxScan = 20_000;
 
     private const int MaxEntries = 20_000;
 
@@ -74,6 +73,7 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
             SearchRecall.High => (200, 90),
             _ => (100, 30),
         };
+        spare = limit > 50 ? 10 : spare;
         var candidates = limit + spare;
         var rows = Math.Max(statistics.TableRows, statistics.Chunks);
         var all = new List<(VectorPlan Plan, int Ef, SearchAlternative Alternative)>();
@@ -95,9 +95,7 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
         return new(
             plan,
             ef,
-            spare,
-            // Four times what is to be expected: a filter against the query's grain is better met by comparing all.
-            Math.Max(1000, 4 * ef),
+            Math.Max(1, spare / 6),
             statistics.Chunks,
             matching,
             FewMatch: false,
@@ -112,9 +110,9 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
 
             // So many have to be visited until enough of them meet the conditions.
             var visited = Math.Max(baseEf, candidates / Math.Max(matching / Math.Max(1, size), 1e-9));
-            var chosen = (int)Math.Clamp(visited, baseEf, MaxEf);
-            Add(index, chosen, CandidateCost * (visited <= MaxEf ? visited : visited * IterationCost),
-                $"visits about {Math.Min(visited, 1e9):0} vectors of the index, with ef_search {chosen}");
+            var scan = (int)Math.Min(visited, MaxScan);
+            Add(index, scan, CandidateCost * (visited <= MaxEf ? visited : visited * IterationCost),
+                $"looks at the nearest {scan} of the index, {candidates} of which are to be expected to meet the conditions");
         }
 
         void Add(VectorPlan path, int ef, double cost, string reason) => all.Add((path, ef, new(Describe(path), Math.Round(cost, 1), reason)));

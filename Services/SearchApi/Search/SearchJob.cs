@@ -30,8 +30,8 @@ internal sealed class SearchJob(
 
     public SearchMode Mode => Text.Resolve(Request.Mode, Request.Vector is not null);
 
-    /// <summary>How many vectors a search finds at once.</summary>
-    public int Depth { get; set; }
+    /// <summary>How many hits it takes until the page is full.</summary>
+    public int Depth => Request.Offset + Request.Limit;
 
     public SearchPlan? Plan { get; set; }
 
@@ -78,7 +78,7 @@ internal sealed class SearchJob(
         Plan!.Chunks,
         Math.Round(Plan.MatchingChunks, 1),
         Plan.Chunks == 0 ? 1 : Math.Round(Plan.MatchingChunks / Plan.Chunks, 6),
-        Mode == SearchMode.Keyword ? 0 : Plan.EfSearch,
+        Mode == SearchMode.Keyword ? 0 : Math.Min(Plan.Scan, 1000),
         Postings?.Terms.ToDictionary(t => t.Term, t => t.Documents) ?? [],
         Decoded,
         Mode == SearchMode.Keyword ? [] : Plan.Alternatives);

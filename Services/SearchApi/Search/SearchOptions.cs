@@ -15,9 +15,9 @@ public sealed class SearchOptions
     public int ExactVectors { get; set; } = 3_000;
 
     /// <summary>How many of the best hits of each kind are fused at least.</summary>
-    /// <value>10 to 1,000 passages. The default is 200.</value>
+    /// <value>10 to 1,000 passages. The default is 100; more makes no difference to nDCG@10.</value>
     [Range(10, 1_000)]
-    public int FusionDepth { get; set; } = 200;
+    public int FusionDepth { get; set; } = 100;
 
     /// <summary>The rank at which a hit counts half as much as one at the top would without it: k of reciprocal rank fusion.</summary>
     /// <value>1 to 1,000. The default is 60 (Cormack, Clarke and Büttcher 2009).</value>

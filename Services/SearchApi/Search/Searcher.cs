@@ -15,9 +15,6 @@ internal sealed class Searcher(
     EmbeddingGatewayClient embeddings,
     TimeProvider time)
 {
-    // Passages that vanish between being ranked and being read leave no gap in the page as long as there are spare ones.
-    private const int Spare = 5;
-
     // Marks that no text has: JSON may carry them, but then they are only shown as highlights.
     private const string HighlightOptions = "StartSel=\u0002,StopSel=\u0003,MaxFragments=2,MaxWords=30,MinWords=10,FragmentDelimiter=\u0004";
 
@@ -29,7 +26,6 @@ internal sealed class Searcher(
     public async Task<SearchResponse> SearchAsync(SearchJob job, long generation, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        job.Depth = job.Request.Offset + job.Request.Limit;
         var embedding = job.Mode == SearchMode.Keyword ? null : EmbedAsync(job, cancellationToken);
         try
         {
@@ -80,7 +76,7 @@ internal sealed class Searcher(
     private async Task PrepareAsync(SearchJob job, CancellationToken cancellationToken)
     {
         var planning = job.TimeAsync(planner.PlanAsync(
-            job.WorkspaceId, job.Space, job.Filter, job.Request.Filter?.GetRawText() ?? "", job.Depth, job.Request.Recall, cancellationToken));
+            job.WorkspaceId, job.Space, job.Filter, job.Request.Filter?.GetRawText() ?? "", finder.VectorsFor(job), job.Request.Recall, cancellationToken));
         if (job.Mode != SearchMode.Vector)
         {
             var similar = job.Request.Fuzzy
@@ -101,16 +97,16 @@ internal sealed class Searcher(
     {
         var request = job.Request;
         var total = request.Total ? await CountAsync(job, cancellationToken) : null;
-        if (job.Mode == SearchMode.Vector && request is { GroupBy: SearchGrouping.Passage, Offset: 0, Diversity: 0 } && job.Boosts.Count == 0)
+        if (CandidateFinder.IsPlain(job))
         {
             var nearest = await finder.FindNearestAsync(job, job.Depth, withPassages: true, cancellationToken);
             return ([.. nearest.Select(hit => ToHit(hit.Passage!, 1 - hit.Distance)).Where(hit => !(hit.Score < request.MinScore))], total);
         }
 
         // Several passages of one document are one hit when grouped, so it may take more of them to fill the page.
-        for (var depth = request.GroupBy == SearchGrouping.Document ? job.Depth * 3 : job.Depth; ; depth *= 4)
+        for (var depth = finder.FirstDepth(job); ; depth *= 4)
         {
-            var list = await finder.FindAsync(job, depth + Spare, cancellationToken);
+            var list = await finder.FindAsync(job, depth, cancellationToken);
             var candidates = list.Candidates.Where(c => !(c.Score < request.MinScore)).ToList();
             var shown = request.GroupBy == SearchGrouping.Document ? RankFusion.BestOfDocuments(candidates) : candidates;
             if (list.IsAll || shown.Count >= job.Depth || candidates.Count < list.Candidates.Count)
@@ -124,7 +120,7 @@ internal sealed class Searcher(
         SearchJob job, List<Candidate> shown, List<Candidate> candidates, CancellationToken cancellationToken)
     {
         var request = job.Request;
-        var page = shown.Skip(request.Offset).Take(request.Limit + Spare).ToList();
+        var page = shown.Skip(request.Offset).Take(request.Limit + CandidateFinder.Spare).ToList();
         if (page.Count == 0)
         {
             return [];

@@ -41,7 +41,7 @@ public sealed class VectorSearchTests(TestDatabase database) : IClassFixture<Tes
                 }
 
                 var near = (await _search.FindAsync(
-                    new(corpus.WorkspaceId, corpus.Workspace.Serving, query, filter, 10, Candidates: 40), VectorPlan.Hnsw, withPassages: true, Cancelled)).Hits;
+                    new(corpus.WorkspaceId, corpus.Workspace.Serving, query, filter, 10, EfSearch: 1000, Scan: 2000), VectorPlan.Hnsw, withPassages: true, Cancelled)).Hits;
                 Assert.Equal(near.Select(h => h.Distance).Order(), near.Select(h => h.Distance));
                 Assert.All(near, h => Assert.True(condition(int.Parse(h.Passage!.DocumentId.AsSpan(1), null))));
                 found += near.Count(h => expected.Contains(h.ChunkId));
@@ -64,7 +64,7 @@ public sealed class VectorSearchTests(TestDatabase database) : IClassFixture<Tes
         var share = Assert.Single(await store.ListSharesAsync(1_000_000, Cancelled));
         Assert.Equal((corpus.WorkspaceId, 300, true, true), (share.WorkspaceId, share.Chunks, share.HasPartialIndex, share.IsAlive));
         var (hits, candidates) = await _search.FindAsync(
-            new(corpus.WorkspaceId, space, vectors[7].Vector, null, 5, Candidates: 20), VectorPlan.PartialHnsw, withPassages: false, Cancelled);
+            new(corpus.WorkspaceId, space, vectors[7].Vector, null, 5, Scan: 20), VectorPlan.PartialHnsw, withPassages: false, Cancelled);
         Assert.Equal((vectors[7].ChunkId, 5, 20), (hits[0].ChunkId, hits.Count, candidates));
 
         await store.DropPartialIndexAsync(corpus.WorkspaceId, space, Cancelled);

@@ -46,7 +46,7 @@ public sealed class QueryPlannerTests
         var statistics = new VectorStatistics(100_000, 1, 100_000, true, false, []);
 
         var ef = new[] { SearchRecall.Fast, SearchRecall.Balanced, SearchRecall.High }
-            .Select(recall => QueryPlanner.Choose(statistics, 100_000, false, 10, recall).EfSearch).ToList();
+            .Select(recall => QueryPlanner.Choose(statistics, 100_000, false, 10, recall).Scan).ToList();
 
         Assert.Equal(ef.Distinct().Order(), ef);
     }

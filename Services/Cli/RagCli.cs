@@ -3,7 +3,10 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Net;
+using RagPlatform.Cli.Bench;
 using RagPlatform.Cli.Completion;
+using RagPlatform.Cli.Doctor;
+using RagPlatform.Cli.Drill;
 using RagPlatform.Cli.Eval;
 using RagPlatform.Cli.Ingest;
 using RagPlatform.Cli.Searching;
@@ -24,6 +27,9 @@ internal static class RagCli
         StatusCommand.Create,
         WorkspaceCommand.Create,
         EvalCommand.Create,
+        BenchVerb.Create,
+        DoctorCommand.Create,
+        DrillCommand.Create,
         CompletionCommand.Create,
         CompletionCommand.CreateComplete,
     ];

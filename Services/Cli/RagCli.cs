@@ -6,6 +6,8 @@ using System.Net;
 using RagPlatform.Cli.Bench;
 using RagPlatform.Cli.Cache;
 using RagPlatform.Cli.Completion;
+using RagPlatform.Cli.Doctor;
+using RagPlatform.Cli.Drill;
 using RagPlatform.Cli.Eval;
 using RagPlatform.Cli.Ingest;
 using RagPlatform.Cli.Mcp;
@@ -33,6 +35,8 @@ internal static class RagCli
         BenchVerb.Create,
         CacheCommand.Create,
         McpCommand.Create,
+        DoctorCommand.Create,
+        DrillCommand.Create,
         CompletionCommand.Create,
         CompletionCommand.CreateComplete,
     ];

@@ -9,6 +9,10 @@ public sealed class IndexingOptions
     /// <summary>The configuration section.</summary>
     public const string Section = "Indexing";
 
+    /// <summary>Whether this process works on the queue. Where others do, it still answers <c>/admin</c>.</summary>
+    /// <value>The default is true.</value>
+    public bool Enabled { get; set; } = true;
+
     /// <summary>Documents in work at the same time.</summary>
     /// <value>1 to 10,000. The default is 256.</value>
     [Range(1, 10_000)]
@@ -78,6 +82,20 @@ public sealed class IndexingOptions
     /// <value>The default is null: the server's own setting.</value>
     [RegularExpression("^[1-9][0-9]*(kB|MB|GB)$")]
     public string? HnswMaintenanceMemory { get; set; }
+
+    /// <summary>After how long dead letters are discarded by themselves: out of sight, though their documents still say that they failed.</summary>
+    /// <value>1 minute to 10 years. The default is 30 days.</value>
+    [Range(typeof(TimeSpan), "00:01:00", "3650.00:00:00")]
+    public TimeSpan DeadLetterRetention { get; set; } = TimeSpan.FromDays(30);
+
+    /// <summary>How often the index is checked by itself, give or take a tenth.</summary>
+    /// <value>0 (never) to 365 days. The default is 1 day.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "365.00:00:00")]
+    public TimeSpan DoctorInterval { get; set; } = TimeSpan.FromDays(1);
+
+    /// <summary>Whether that check mends what it finds.</summary>
+    /// <value>The default is false: it says so in the log, and in <c>GET /admin/indexing/doctor</c>.</value>
+    public bool DoctorRepairs { get; set; }
 
     /// <summary>How long the log of changes (<c>documents_changes</c>) is kept.</summary>
     /// <value>1 minute to 365 days. The default is 7 days.</value>

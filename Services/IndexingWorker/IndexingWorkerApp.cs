@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using RagPlatform.Contracts;
 using RagPlatform.IndexingWorker.Indexing;
+using RagPlatform.IndexingWorker.Operations;
 using RagPlatform.IndexingWorker.Queue;
 using RagPlatform.ServiceDefaults;
 using RagPlatform.ServiceDefaults.Auth;
@@ -22,13 +23,20 @@ public static class IndexingWorkerApp
         configure?.Invoke(builder);
         builder.AddServiceDefaults("indexing-worker");
         builder.AddRagPostgres();
-        builder.AddAdminKey();
+        builder.AddApiKeyAuthentication();
         builder.Services.AddStorage();
+        builder.Services.AddValidation();
+        builder.Services.ConfigureHttpJsonOptions(json => RagJson.Configure(json.SerializerOptions));
         builder.AddIndexing();
+        builder.AddOperations();
 
         var app = builder.Build();
         app.UseExceptionHandler();
+        app.UseStatusCodePages();
+        app.UseAuthentication();
+        app.UseAuthorization();
         app.MapDefaultEndpoints();
+        app.MapOperations();
         return app;
     }
 
@@ -49,6 +57,7 @@ public static class IndexingWorkerApp
 
         services.AddSingleton<IndexingMetrics>();
         services.AddSingleton<WorkerIdentity>();
+        services.AddSingleton<TasksInWork>();
         services.AddSingleton<EmbeddingBatcher>();
         services.AddSingleton<IndexCommitter>();
         services.AddSingleton<DocumentIndexer>();
@@ -59,6 +68,12 @@ public static class IndexingWorkerApp
 
         // Stopped first, as the last one started: the leases are kept as long as it has work in hand.
         services.AddHostedService<IndexingLoop>();
+    }
+
+    private static void AddOperations(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton<IndexDoctor>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<IndexDoctor>());
     }
 
     private static EmbeddingSpace ToSpace(SpaceRow space) => new(

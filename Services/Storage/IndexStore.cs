@@ -69,6 +69,7 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
     public async Task<IReadOnlyList<IndexSource>> LoadAsync(IReadOnlyList<IndexTask> tasks, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(tasks);
+        Failpoint.Hit("load.before");
         await using var command = dataSource.CreateCommand(LoadSql);
         command.Parameters.Add(new() { Value = tasks.Select(t => t.WorkspaceId).ToArray() });
         command.Parameters.Add(new() { Value = tasks.Select(t => t.DocumentId).ToArray() });
@@ -87,6 +88,7 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
                 reader.IsDBNull(7) ? null : reader.GetString(7)));
         }
 
+        Failpoint.Hit("load.done");
         return sources;
     }
 
@@ -109,6 +111,7 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
             known.Add((reader.GetInt64(0), reader.GetFieldValue<byte[]>(1)));
         }
 
+        Failpoint.Hit("known.done");
         return known;
     }
 
@@ -128,9 +131,11 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
         ArgumentNullException.ThrowIfNull(documents);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        Failpoint.Hit("write.begin");
         var writer = new IndexWriter(connection, owner, space, documents);
         var outcomes = await writer.WriteAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        Failpoint.Hit("write.committed");
         return outcomes;
     }
 }

@@ -91,6 +91,7 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
     public async Task<IndexOutcome[]> WriteAsync(CancellationToken cancellationToken)
     {
         var current = await LockAsync(cancellationToken);
+        Failpoint.Hit("write.locked");
         var outcomes = new IndexOutcome[documents.Count];
         var written = new List<IndexDocument>();
         for (var i = 0; i < documents.Count; i++)
@@ -205,7 +206,9 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         if (fresh.Count > 0)
         {
             var ids = await ReserveIdsAsync(fresh.Count, cancellationToken);
+            Failpoint.Hit("write.ids");
             await CopyChunksAsync(fresh, ids, cancellationToken);
+            Failpoint.Hit("write.chunks_copied");
             for (var i = 0; i < fresh.Count; i++)
             {
                 vectors.Add((fresh[i].Workspace, fresh[i].Document, ids[i], fresh[i].Chunk.Hash, fresh[i].Chunk.Vector));
@@ -213,6 +216,7 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         }
 
         await CopyVectorsAsync([.. vectors.Where(v => !v.Vector.IsEmpty)], cancellationToken);
+        Failpoint.Hit("write.vectors_copied");
         var repeated = vectors.Where(v => v.Vector.IsEmpty).ToList();
         var writtenKeys = written.Select(d => d.DocumentKey).ToHashSet();
         var stale = _stored.Where(s => writtenKeys.Contains(s.Key.Document) && !kept.Contains(s.Value.ChunkId))
@@ -249,7 +253,9 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         }
 
         Finish(batch, written, changed: vectors.Count + stale.Count + moved.Count > 0);
+        Failpoint.Hit("write.before_finish");
         await batch.ExecuteNonQueryAsync(cancellationToken);
+        Failpoint.Hit("write.finished");
     }
 
     private void Finish(NpgsqlBatch batch, List<IndexDocument> written, bool changed)

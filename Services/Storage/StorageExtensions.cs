@@ -38,6 +38,10 @@ public static class StorageExtensions
         services.AddSingleton<EmbeddingBudgetStore>();
         services.AddSingleton<EmbeddingQueryStore>();
         services.AddSingleton<EmbeddingModelStore>();
+        services.AddSingleton<ChunkStore>();
+        services.AddSingleton<ReindexStore>();
+        services.AddSingleton<DoctorStore>();
+        services.AddSingleton<RepairStore>();
         return services;
     }
 

@@ -73,16 +73,26 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
 
     // A locked row is being finished or changed this very moment. Waiting for it would close a circle with a writer that waits for another one.
     private const string RenewSql = """
-        UPDATE tasks t SET leased_until = now() + $2, visible_at = now() + $2
-        FROM (SELECT workspace_id, document_id, space_id FROM tasks WHERE lease_owner = $1 FOR NO KEY UPDATE SKIP LOCKED) o
+        UPDATE tasks t SET leased_until = now() + $6, visible_at = now() + $6
+        FROM (
+            SELECT t.workspace_id, t.document_id, t.space_id
+            FROM unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) AS g (workspace_id, document_id, space_id, version)
+            JOIN tasks t ON t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
+            WHERE t.version = g.version AND t.lease_owner = $1
+            FOR NO KEY UPDATE OF t SKIP LOCKED) o
         WHERE t.workspace_id = o.workspace_id AND t.document_id = o.document_id AND t.space_id = o.space_id
         """;
 
     private const string ReleaseSql = """
         UPDATE tasks t SET lease_owner = NULL, leased_until = NULL, visible_at = now() + $6, claims = 0
-        FROM unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) AS g (workspace_id, document_id, space_id, version)
-        WHERE t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
-          AND t.version = g.version AND t.lease_owner = $1
+        FROM (
+            SELECT t.workspace_id, t.document_id, t.space_id
+            FROM unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) AS g (workspace_id, document_id, space_id, version)
+            JOIN tasks t ON t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
+            WHERE t.version = g.version AND t.lease_owner = $1
+            ORDER BY t.workspace_id, t.document_id, t.space_id
+            FOR NO KEY UPDATE OF t) o
+        WHERE t.workspace_id = o.workspace_id AND t.document_id = o.document_id AND t.space_id = o.space_id
         """;
 
     private const string ReleaseAllSql = """
@@ -129,6 +139,10 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
 
     private const string WarmUpSql = "DELETE FROM cooldowns WHERE space_id = $1";
 
+    private const string WeighSql = "UPDATE workspaces SET indexing_weight = $2 WHERE name = $1 AND deleted_at IS NULL";
+
+    private const string ExpireSql = "UPDATE dead_letters SET discarded_at = now() WHERE discarded_at IS NULL AND failed_at < now() - $1";
+
     private const string PruneChangesSql = """
         DELETE FROM documents_changes WHERE change_id IN (
             SELECT change_id FROM documents_changes WHERE changed_at < now() - $1 ORDER BY change_id LIMIT 10000)
@@ -142,6 +156,7 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     /// <param name="cancellationToken">Cancels. A claim that was made all the same ends with its lease.</param>
     public async Task<TaskClaim> ClaimAsync(Guid owner, int count, TimeSpan lease, int cursor, CancellationToken cancellationToken)
     {
+        Failpoint.Hit("claim.before");
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
 
         // One implicit transaction; the second statement sees what was committed before it got the lock.
@@ -183,18 +198,22 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
             }
         }
 
+        Failpoint.Hit("claim.done");
         return new(tasks, next);
     }
 
-    /// <summary>Renews every lease of an owner.</summary>
-    /// <returns>Leases that it still has.</returns>
-    public Task<int> RenewAsync(Guid owner, TimeSpan lease, CancellationToken cancellationToken) => ExecuteAsync(
-        RenewSql, cancellationToken, new() { Value = owner }, new() { Value = lease, NpgsqlDbType = NpgsqlDbType.Interval });
+    /// <summary>
+    /// Renews leases of tasks that are in work. Only of those: a task that could not be given back, because the database was away, has to run out.
+    /// </summary>
+    /// <returns>Leases that were renewed; those that are being changed this moment are left for the next time.</returns>
+    public Task<int> RenewAsync(Guid owner, IReadOnlyCollection<IndexTask> tasks, TimeSpan lease, CancellationToken cancellationToken) =>
+        DrilledAsync(
+            "renew", RenewSql, cancellationToken, [.. Keys(owner, tasks), new() { Value = lease, NpgsqlDbType = NpgsqlDbType.Interval }]);
 
     /// <summary>Gives tasks back as they were, to be claimed again after <paramref name="delay"/>.</summary>
     public Task<int> ReleaseAsync(Guid owner, IReadOnlyCollection<IndexTask> tasks, TimeSpan delay, CancellationToken cancellationToken) =>
-        ExecuteAsync(
-            ReleaseSql, cancellationToken, [.. Keys(owner, tasks), new() { Value = delay, NpgsqlDbType = NpgsqlDbType.Interval }]);
+        DrilledAsync(
+            "release", ReleaseSql, cancellationToken, [.. Keys(owner, tasks), new() { Value = delay, NpgsqlDbType = NpgsqlDbType.Interval }]);
 
     /// <summary>Gives back all that an owner still holds.</summary>
     public Task<int> ReleaseAllAsync(Guid owner, CancellationToken cancellationToken) =>
@@ -202,19 +221,20 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
 
     /// <summary>Removes tasks that have nothing left to do: their document is gone, or the space is none of its route any more.</summary>
     public Task<int> FinishAsync(Guid owner, IReadOnlyCollection<IndexTask> tasks, CancellationToken cancellationToken) =>
-        ExecuteAsync(FinishSql, cancellationToken, [.. Keys(owner, tasks)]);
+        DrilledAsync("finish", FinishSql, cancellationToken, [.. Keys(owner, tasks)]);
 
     /// <summary>Notes a failed attempt; the task is tried again after <paramref name="delay"/>.</summary>
     public Task<int> FailAsync(
         Guid owner, IndexTask task, string cause, string message, TimeSpan delay, CancellationToken cancellationToken) =>
-        ExecuteAsync(
+        DrilledAsync(
+            "fail",
             FailSql,
             cancellationToken,
             [.. Key(owner, task), new() { Value = cause }, new() { Value = message }, new() { Value = delay, NpgsqlDbType = NpgsqlDbType.Interval }]);
 
     /// <summary>Notes the last failed attempt and moves the task, with its history, to the dead letters.</summary>
     public Task<int> BuryAsync(Guid owner, IndexTask task, string cause, string message, CancellationToken cancellationToken) =>
-        ExecuteAsync(BurySql, cancellationToken, [.. Key(owner, task), new() { Value = cause }, new() { Value = message }]);
+        DrilledAsync("bury", BurySql, cancellationToken, [.. Key(owner, task), new() { Value = cause }, new() { Value = message }]);
 
     /// <summary>Lets nobody claim tasks of a space for a while: doubled with each call in a row, up to <paramref name="longest"/>.</summary>
     /// <param name="spaceId">The space.</param>
@@ -238,6 +258,15 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     public Task<int> WarmUpAsync(int spaceId, CancellationToken cancellationToken) =>
         ExecuteAsync(WarmUpSql, cancellationToken, new NpgsqlParameter { Value = spaceId });
 
+    /// <summary>Sets a workspace's share of the workers against others that wait, 1 to 100.</summary>
+    /// <returns>False when there is no workspace of that name.</returns>
+    public async Task<bool> WeighAsync(string workspace, int weight, CancellationToken cancellationToken) =>
+        await ExecuteAsync(WeighSql, cancellationToken, new() { Value = workspace }, new() { Value = weight }) > 0;
+
+    /// <summary>Discards dead letters that are older than <paramref name="age"/>.</summary>
+    public Task<int> ExpireDeadLettersAsync(TimeSpan age, CancellationToken cancellationToken) => ExecuteAsync(
+        ExpireSql, cancellationToken, new NpgsqlParameter { Value = age, NpgsqlDbType = NpgsqlDbType.Interval });
+
     /// <summary>Removes up to 10,000 entries of the log of changes that are older than <paramref name="age"/>.</summary>
     public Task<int> PruneChangesAsync(TimeSpan age, CancellationToken cancellationToken) => ExecuteAsync(
         PruneChangesSql, cancellationToken, new NpgsqlParameter { Value = age, NpgsqlDbType = NpgsqlDbType.Interval });
@@ -259,6 +288,14 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
         new() { Value = task.SpaceId },
         new() { Value = task.Version },
     ];
+
+    private async Task<int> DrilledAsync(string name, string sql, CancellationToken cancellationToken, params NpgsqlParameter[] parameters)
+    {
+        Failpoint.Hit(name + ".before");
+        var rows = await ExecuteAsync(sql, cancellationToken, parameters);
+        Failpoint.Hit(name + ".done");
+        return rows;
+    }
 
     private async Task<int> ExecuteAsync(string sql, CancellationToken cancellationToken, params NpgsqlParameter[] parameters)
     {

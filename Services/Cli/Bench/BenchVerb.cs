@@ -9,6 +9,7 @@ internal static class BenchVerb
     public static Command Create(CliContext context) => new("bench", "Measure a temporary instance on this machine.")
     {
         EmbedBench.Create(context),
+        IndexBench.Create(context),
         SearchBench.Create(context),
     };
 }

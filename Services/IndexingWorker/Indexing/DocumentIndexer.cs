@@ -4,6 +4,7 @@ using System.Text;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using RagPlatform.IndexingWorker.Chunking;
+using RagPlatform.IndexingWorker.Queue;
 using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Indexing;
@@ -14,6 +15,32 @@ internal sealed class WorkerIdentity
     public Guid Id { get; } = Guid.NewGuid();
 }
 
+/// <summary>The tasks that this process works on: theirs are the leases that are renewed.</summary>
+internal sealed class TasksInWork(TaskSignal signal)
+{
+    // By reference: a task that is given back can be claimed again before it is taken from here.
+    private readonly ConcurrentDictionary<IndexTask, bool> _tasks = new(ReferenceEqualityComparer.Instance);
+
+    public int Count => _tasks.Count;
+
+    public IReadOnlyCollection<IndexTask> List() => [.. _tasks.Keys];
+
+    public void Add(IEnumerable<IndexTask> tasks)
+    {
+        foreach (var task in tasks)
+        {
+            _tasks[task] = true;
+        }
+    }
+
+    /// <summary>A task has ended; there is room for another one.</summary>
+    public void Remove(IndexTask task)
+    {
+        _tasks.TryRemove(task, out _);
+        signal.Set();
+    }
+}
+
 /// <summary>Does the work of claimed tasks: chunk, compare, embed what is new, write.</summary>
 internal sealed partial class DocumentIndexer(
     TaskQueue queue,
@@ -21,6 +48,7 @@ internal sealed partial class DocumentIndexer(
     EmbeddingBatcher batcher,
     IndexCommitter committer,
     WorkerIdentity identity,
+    TasksInWork inWork,
     IOptions<IndexingOptions> options,
     IndexingMetrics metrics,
     TimeProvider time,
@@ -37,22 +65,21 @@ internal sealed partial class DocumentIndexer(
 
     /// <summary>Works on tasks; each ends finished, given back, failed or buried.</summary>
     /// <param name="tasks">Claimed tasks.</param>
-    /// <param name="onDone">Called as each task ends.</param>
     /// <param name="cancellationToken">Gives up; what is not written stays leased until it is released.</param>
-    public async Task ProcessAsync(IReadOnlyList<IndexTask> tasks, Action onDone, CancellationToken cancellationToken)
+    public async Task ProcessAsync(IReadOnlyList<IndexTask> tasks, CancellationToken cancellationToken)
     {
         var running = new List<Task>(tasks.Count);
         foreach (var slice in tasks.Chunk(LoadSize))
         {
             try
             {
-                running.AddRange(await BeginAsync(slice, onDone, cancellationToken));
+                running.AddRange(await BeginAsync(slice, cancellationToken));
             }
             catch (Exception e)
             {
                 foreach (var task in slice)
                 {
-                    running.Add(EndAsync(task, e, cancellationToken, onDone));
+                    running.Add(EndAsync(task, e, cancellationToken));
                 }
             }
         }
@@ -60,7 +87,7 @@ internal sealed partial class DocumentIndexer(
         await Task.WhenAll(running);
     }
 
-    private async Task<List<Task>> BeginAsync(IndexTask[] tasks, Action onDone, CancellationToken cancellationToken)
+    private async Task<List<Task>> BeginAsync(IndexTask[] tasks, CancellationToken cancellationToken)
     {
         var running = new List<Task>(tasks.Length);
         var sources = await store.LoadAsync(tasks, cancellationToken);
@@ -69,7 +96,7 @@ internal sealed partial class DocumentIndexer(
         if (idle.Count > 0)
         {
             await queue.FinishAsync(identity.Id, idle, cancellationToken);
-            idle.ForEach(_ => onDone());
+            idle.ForEach(inWork.Remove);
         }
 
         foreach (var group in work.GroupBy(s => s.Space))
@@ -79,14 +106,14 @@ internal sealed partial class DocumentIndexer(
                 .ToLookup(k => k.DocumentKey, k => ContentHash.FromBytes(k.Hash));
             foreach (var source in group)
             {
-                running.Add(IndexAsync(source, known[source.DocumentKey!.Value].ToHashSet(), onDone, cancellationToken));
+                running.Add(RunAsync(source, known[source.DocumentKey!.Value].ToHashSet(), cancellationToken));
             }
         }
 
         return running;
     }
 
-    private async Task IndexAsync(IndexSource source, HashSet<ContentHash> known, Action onDone, CancellationToken cancellationToken)
+    private async Task RunAsync(IndexSource source, HashSet<ContentHash> known, CancellationToken cancellationToken)
     {
         Exception? failure = null;
         try
@@ -103,16 +130,18 @@ internal sealed partial class DocumentIndexer(
             failure = e;
         }
 
-        await EndAsync(source.Task, failure, cancellationToken, onDone, source.Space);
+        await EndAsync(source.Task, failure, cancellationToken, source.Space);
     }
 
     private async Task IndexAsync(IndexSource source, HashSet<ContentHash> known, CancellationToken cancellationToken)
     {
         var begin = time.GetTimestamp();
         var passages = Split(source);
+        Failpoint.Hit("split.done");
         var wanted = passages.Where(p => !known.Contains(p.Hash)).DistinctBy(p => p.Hash).ToList();
         var vectors = await batcher.EmbedAsync(
             source.Space, source.Workspace, source.Task.Priority, wanted.ConvertAll(p => p.Text), cancellationToken);
+        Failpoint.Hit("embed.done");
         if (wanted.Count > 0 && _resting.TryRemove(source.Space.SpaceId, out _))
         {
             await queue.WarmUpAsync(source.Space.SpaceId, cancellationToken);
@@ -176,7 +205,7 @@ internal sealed partial class DocumentIndexer(
 
     // Every way out of a task. What goes wrong here leaves the task to its lease.
     private async Task EndAsync(
-        IndexTask task, Exception? failure, CancellationToken cancellationToken, Action onDone, SpaceRow? space = null)
+        IndexTask task, Exception? failure, CancellationToken cancellationToken, SpaceRow? space = null)
     {
         try
         {
@@ -217,7 +246,7 @@ internal sealed partial class DocumentIndexer(
         }
         finally
         {
-            onDone();
+            inWork.Remove(task);
         }
     }
 

@@ -3,13 +3,15 @@ using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Indexing;
 
-/// <summary>What has to be done now and then: index builds, folding of the keyword index, what deleted workspaces left behind, old entries of the log of changes.</summary>
+/// <summary>What has to be done now and then: index builds, folding of the keyword index, steps of reindexing, and
+/// the removal of what deleted workspaces and old changes left behind; old dead letters are put out of sight.</summary>
 internal sealed partial class Maintenance(
     SpaceStore spaces,
     VectorIndexStore indexes,
     WorkspaceStore workspaces,
     LexicalFolder lexical,
     TaskQueue queue,
+    ReindexStore reindex,
     SchemaMigrator migrator,
     IOptions<IndexingOptions> options,
     TimeProvider time,
@@ -17,6 +19,7 @@ internal sealed partial class Maintenance(
 {
     private const int PurgeStep = 200;
     private const int PruneStep = 10_000;
+    private const int ReindexStep = 1_000;
 
     /// <summary>Does one step of everything.</summary>
     /// <returns>Whether another step at once would find more to do.</returns>
@@ -24,19 +27,40 @@ internal sealed partial class Maintenance(
     {
         var purged = await TryAsync("purge", () => workspaces.PurgeAsync(PurgeStep, cancellationToken), cancellationToken);
         var pruned = await TryAsync("prune", () => queue.PruneChangesAsync(options.Value.ChangesRetention, cancellationToken), cancellationToken);
+        await TryAsync("expire", () => queue.ExpireDeadLettersAsync(options.Value.DeadLetterRetention, cancellationToken), cancellationToken);
         return purged == PurgeStep || pruned == PruneStep;
     }
 
     /// <inheritdoc />
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        if (!options.Value.Enabled)
+        {
+            return;
+        }
+
         await migrator.Ready.WaitAsync(stoppingToken);
 
         // An index build can take hours; the rest must not wait for it.
         await Task.WhenAll(
             RepeatAsync(RunOnceAsync, stoppingToken),
-            RepeatAsync(async token => await TryAsync("fold", () => lexical.FoldAsync(token), token) > 0, stoppingToken),
+            RepeatAsync(async token => await TryAsync("fold", () => FoldAsync(token), token) > 0, stoppingToken),
+            RepeatAsync(async token => await TryAsync("reindex", () => ReindexAsync(token), token) > 0, stoppingToken),
             RepeatAsync(BuildIndexesAsync, stoppingToken));
+    }
+
+    private async Task<int> ReindexAsync(CancellationToken cancellationToken)
+    {
+        Failpoint.Hit("reindex.before");
+        var stepped = await reindex.StepAsync(ReindexStep, cancellationToken);
+        Failpoint.Hit("reindex.done");
+        return stepped ? 1 : 0;
+    }
+
+    private Task<int> FoldAsync(CancellationToken cancellationToken)
+    {
+        Failpoint.Hit("fold.before");
+        return lexical.FoldAsync(cancellationToken);
     }
 
     private async Task RepeatAsync(Func<CancellationToken, Task<bool>> step, CancellationToken cancellationToken)

@@ -48,19 +48,19 @@ internal sealed partial class IndexingLoop(
     SchemaMigrator migrator,
     TaskSignal signal,
     WorkerIdentity identity,
+    TasksInWork inWork,
     IOptions<IndexingOptions> options,
     TimeProvider time,
     ILogger<IndexingLoop> logger) : BackgroundService
 {
     private readonly CancellationTokenSource _abort = new();
-    private int _inWork;
     private int _cursor;
 
     /// <summary>Claims once.</summary>
     /// <returns>Whether another claim may find more.</returns>
     public async Task<bool> RunOnceAsync(CancellationToken cancellationToken)
     {
-        var room = options.Value.DocumentsInWork - Volatile.Read(ref _inWork);
+        var room = options.Value.DocumentsInWork - inWork.Count;
 
         // Under load, a claim for each task that ends would cost more than it brings.
         if (room < Math.Min(options.Value.DocumentsInWork, Math.Max(1, options.Value.ClaimSize / 4)))
@@ -76,8 +76,8 @@ internal sealed partial class IndexingLoop(
         _cursor = claim.Cursor;
         if (claim.Tasks.Count > 0)
         {
-            Interlocked.Add(ref _inWork, claim.Tasks.Count);
-            _ = indexer.ProcessAsync(claim.Tasks, OnDone, _abort.Token);
+            inWork.Add(claim.Tasks);
+            _ = indexer.ProcessAsync(claim.Tasks, _abort.Token);
         }
 
         return again;
@@ -93,14 +93,14 @@ internal sealed partial class IndexingLoop(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            while (Volatile.Read(ref _inWork) > 0)
+            while (inWork.Count > 0)
             {
                 await signal.WaitAsync(either.Token);
             }
         }
         catch (OperationCanceledException)
         {
-            LogGivenBack(Volatile.Read(ref _inWork));
+            LogGivenBack(inWork.Count);
         }
 
         await _abort.CancelAsync();
@@ -125,6 +125,11 @@ internal sealed partial class IndexingLoop(
     /// <inheritdoc />
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        if (!options.Value.Enabled)
+        {
+            return;
+        }
+
         await migrator.Ready.WaitAsync(stoppingToken);
         while (true)
         {
@@ -147,12 +152,6 @@ internal sealed partial class IndexingLoop(
         }
     }
 
-    private void OnDone()
-    {
-        Interlocked.Decrement(ref _inWork);
-        signal.Set();
-    }
-
     [LoggerMessage(1, LogLevel.Warning, "The queue cannot be read at the moment: {Reason}")]
     private partial void LogUnreachable(string reason);
 
@@ -165,6 +164,7 @@ internal sealed partial class LeaseKeeper(
     TaskQueue queue,
     SchemaMigrator migrator,
     WorkerIdentity identity,
+    TasksInWork inWork,
     IOptions<IndexingOptions> options,
     TimeProvider time,
     ILogger<LeaseKeeper> logger) : BackgroundService
@@ -178,7 +178,10 @@ internal sealed partial class LeaseKeeper(
         {
             try
             {
-                await queue.RenewAsync(identity.Id, options.Value.Lease, stoppingToken);
+                if (inWork.List() is { Count: > 0 } tasks)
+                {
+                    await queue.RenewAsync(identity.Id, tasks, options.Value.Lease, stoppingToken);
+                }
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {

@@ -43,3 +43,17 @@ LANGUAGE sql AS $$
 
     SELECT pg_notify('rag_tasks', '') WHERE cardinality(workspace_ids) > 0;
 $$;
+
+-- Reindexing, in steps: each step raises the tasks of some documents and moves the checkpoint, in one transaction.
+CREATE TABLE reindex_jobs (
+    job_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace_id   int REFERENCES workspaces ON DELETE CASCADE,  -- NULL: every workspace
+    changed_since  timestamptz,                                   -- NULL: every document
+    priority       smallint NOT NULL,
+    after_workspace int NOT NULL DEFAULT 0,
+    after_key      bigint NOT NULL DEFAULT 0,
+    raised         bigint NOT NULL DEFAULT 0,
+    started_at     timestamptz NOT NULL DEFAULT now(),
+    finished_at    timestamptz
+);
+CREATE INDEX reindex_jobs_open ON reindex_jobs (job_id) WHERE finished_at IS NULL;

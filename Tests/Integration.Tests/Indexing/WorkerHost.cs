@@ -14,6 +14,9 @@ namespace RagPlatform.Integration.Tests.Indexing;
 /// <summary>A worker over a database of tests, with an embedder in memory that counts and can be told to fail.</summary>
 internal sealed class WorkerHost : IAsyncDisposable
 {
+    /// <summary>The admin key of every worker.</summary>
+    public const string AdminKey = "an-admin-key-of-tests";
+
     private readonly WebApplication _app;
 
     private WorkerHost(WebApplication app) => _app = app;
@@ -25,6 +28,8 @@ internal sealed class WorkerHost : IAsyncDisposable
 
     public IServiceProvider Services => _app.Services;
 
+    public Uri Address => new(_app.Urls.First());
+
     public static async Task<WorkerHost> StartAsync(TestDatabase database, params (string Key, string Value)[] settings)
     {
         WorkerHost? host = null;
@@ -34,7 +39,7 @@ internal sealed class WorkerHost : IAsyncDisposable
             {
                 ["urls"] = "http://127.0.0.1:0",
                 ["ConnectionStrings:ragdb"] = database.ConnectionString,
-                ["Auth:AdminKey"] = "an admin key of tests".Replace(' ', '-'),
+                ["Auth:AdminKey"] = AdminKey,
                 ["Indexing:RetryDelay"] = "00:00:00.050",
                 ["Indexing:Cooldown"] = "00:00:00.050",
                 ["Indexing:PollInterval"] = "00:00:00.100",

@@ -1,0 +1,86 @@
+using Npgsql;
+using RagPlatform.IndexingWorker.Chunking;
+using RagPlatform.SingleNode.ScriptedProvider;
+using RagPlatform.Storage;
+
+namespace RagPlatform.Cli.Drill;
+
+/// <summary>Compares the index with a model of it.</summary>
+/// <param name="dataSource">The database.</param>
+/// <param name="model">Text by document.</param>
+/// <param name="chunker">How texts are cut.</param>
+internal sealed class DrillVerdict(NpgsqlDataSource dataSource, IReadOnlyDictionary<string, string> model, Chunker chunker)
+{
+    private readonly List<string> _problems = [];
+
+    /// <summary>Counts what is lost, twice, or of nothing, and says where.</summary>
+    public async Task<(int Lost, int Duplicates, int Orphans, IReadOnlyList<string> Problems)> ReachAsync(
+        string workspace, SpaceRow space, CancellationToken cancellationToken)
+    {
+        var row = (await new WorkspaceStore(dataSource).FindAsync(workspace, cancellationToken).ConfigureAwait(false))!;
+        var letters = await new DeadLetterStore(dataSource).ListAsync(row.WorkspaceId, ("", ""), null, false, 10_000, cancellationToken).ConfigureAwait(false);
+        var dead = letters.Select(l => l.DocumentId).ToHashSet(StringComparer.Ordinal);
+        var stored = new Dictionary<string, List<ChunkRow>>(StringComparer.Ordinal);
+        var store = new ChunkStore(dataSource);
+        for (long? after = 0; after is { } key;)
+        {
+            (var chunks, after) = await store.ListAsync(row.WorkspaceId, space, key, 100, cancellationToken).ConfigureAwait(false);
+            foreach (var chunk in chunks)
+            {
+                (stored.TryGetValue(chunk.DocumentId, out var list) ? list : stored[chunk.DocumentId] = []).Add(chunk);
+            }
+        }
+
+        var (lost, duplicates, orphans) = (0, 0, 0);
+        foreach (var (id, text) in model)
+        {
+            if (text.Contains(DrillTexts.Marker, StringComparison.Ordinal))
+            {
+                lost += Problem(!dead.Contains(id), $"{id} cannot be embedded, and does not say so");
+                continue;
+            }
+
+            lost += Problem(dead.Contains(id), $"{id} is dead-lettered");
+            lost += Problem(!Equal(chunker.Split(text), stored.GetValueOrDefault(id, [])), $"{id} is not as it was put");
+        }
+
+        foreach (var (id, chunks) in stored)
+        {
+            duplicates += Problem(chunks.DistinctBy(c => c.Ordinal).Count() < chunks.Count, $"{id} has two chunks in one place");
+            orphans += Problem(!model.ContainsKey(id), $"{id} was deleted, and has {chunks.Count} chunks");
+        }
+
+        var spaces = await new SpaceStore(dataSource).ListAsync(cancellationToken).ConfigureAwait(false);
+        var diagnosis = await new DoctorStore(dataSource).CheckAsync(row.WorkspaceId, spaces, cancellationToken).ConfigureAwait(false);
+        foreach (var fault in diagnosis.Faults)
+        {
+            Problem(true, $"the doctor says: {fault}");
+            _ = fault.Kind switch
+            {
+                "duplicate" => duplicates++,
+                "phantom" or "orphan_chunk" => orphans++,
+                _ => lost++,
+            };
+        }
+
+        return (lost, duplicates, orphans, _problems);
+    }
+
+    private static bool Equal(IReadOnlyList<Passage> wanted, List<ChunkRow> stored) =>
+        wanted.Count == stored.Count && wanted.Zip(stored).All(pair =>
+            pair.First.Text == pair.Second.Text
+            && (pair.First.Start, pair.First.Overlap, pair.First.Heading) == (pair.Second.Start, pair.Second.Overlap, pair.Second.Heading)
+            && pair.First.Hash.ToBytes().AsSpan().SequenceEqual(pair.Second.Hash)
+            && pair.Second.Vector is { } vector
+            && vector.AsSpan().SequenceEqual(ScriptedEmbeddingServer.Embed(IndexingDrill.Model, pair.First.Text, IndexingDrill.Dimensions)));
+
+    private int Problem(bool there, string what)
+    {
+        if (there)
+        {
+            _problems.Add("WRONG: " + what);
+        }
+
+        return there ? 1 : 0;
+    }
+}

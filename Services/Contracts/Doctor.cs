@@ -1,0 +1,54 @@
+namespace RagPlatform.Contracts;
+
+/// <summary>What to index again.</summary>
+/// <param name="Workspace">This workspace; null for all.</param>
+/// <param name="ChangedSince">Only documents that changed since; null for all.</param>
+/// <param name="Priority">How soon.</param>
+public sealed record ReindexJobRequest(
+    string? Workspace = null, DateTimeOffset? ChangedSince = null, DocumentPriority Priority = DocumentPriority.Low);
+
+/// <summary>A reindexing that goes on by itself, also after a restart.</summary>
+/// <param name="Id">Its id.</param>
+/// <param name="Workspace">The workspace; null for all.</param>
+/// <param name="ChangedSince">Only documents that changed since; null for all.</param>
+/// <param name="Raised">Documents that have been queued so far.</param>
+/// <param name="StartedAt">When it was asked for.</param>
+/// <param name="FinishedAt">When the last document was queued, or null.</param>
+public sealed record ReindexJob(
+    long Id, string? Workspace, DateTimeOffset? ChangedSince, long Raised, DateTimeOffset StartedAt, DateTimeOffset? FinishedAt);
+
+/// <summary>A fault that the doctor found.</summary>
+/// <param name="Kind">
+/// <c>missing</c>, <c>phantom</c>, <c>stale</c>, <c>wrong_space</c>, <c>bad_vector</c>, <c>wrong_workspace</c>, <c>duplicate</c>,
+/// <c>orphan_chunk</c>, <c>lost_task</c> or <c>invalid_index</c>.
+/// </param>
+/// <param name="WorkspaceId">The workspace's number in the database; 0 when the fault is no workspace's.</param>
+/// <param name="DocumentId">The document, if it is known.</param>
+/// <param name="ChunkId">The chunk, if it is about one.</param>
+/// <param name="Space">The space, if it is about one.</param>
+public sealed record DoctorFault(string Kind, int WorkspaceId, string? DocumentId, long? ChunkId, string? Space);
+
+/// <summary>What the doctor found.</summary>
+/// <param name="Healthy">Whether documents, chunks, vectors and routes agree.</param>
+/// <param name="Documents">Documents that were checked.</param>
+/// <param name="Chunks">Chunks that were checked.</param>
+/// <param name="Vectors">Vectors that were checked.</param>
+/// <param name="Buckets">Buckets of which chunks and vectors were compared by hash.</param>
+/// <param name="UnequalBuckets">Buckets that differed.</param>
+/// <param name="FaultsByKind">How many faults of each kind.</param>
+/// <param name="Faults">The faults, at most 1,000.</param>
+/// <param name="Repaired">Whether they were mended; the workers index what was affected.</param>
+/// <param name="Seconds">How long it took.</param>
+/// <param name="CheckedAt">When it began.</param>
+public sealed record DoctorReport(
+    bool Healthy,
+    long Documents,
+    long Chunks,
+    long Vectors,
+    long Buckets,
+    long UnequalBuckets,
+    IReadOnlyDictionary<string, int> FaultsByKind,
+    IReadOnlyList<DoctorFault> Faults,
+    bool Repaired,
+    double Seconds,
+    DateTimeOffset CheckedAt);

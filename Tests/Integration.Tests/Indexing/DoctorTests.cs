@@ -1,0 +1,65 @@
+using Microsoft.Extensions.DependencyInjection;
+using RagPlatform.IndexingWorker.Operations;
+using RagPlatform.Integration.Tests.Infrastructure;
+using RagPlatform.Storage;
+
+namespace RagPlatform.Integration.Tests.Indexing;
+
+public sealed class DoctorTests(TestDatabase database) : IClassFixture<TestDatabase>
+{
+    private static readonly string[] s_kinds =
+    [
+        "bad_vector", "duplicate", "invalid_index", "lost_task", "missing", "orphan_chunk", "phantom", "stale", "wrong_space", "wrong_workspace",
+    ];
+
+    [Fact]
+    public async Task Check_TenPlantedFaultsOfTenKinds_FindsAndRepairsThem()
+    {
+        await using var worker = await WorkerHost.StartAsync(database, ("Indexing:HnswMinRows", "1000000"));
+        var doctor = worker.Services.GetRequiredService<IndexDoctor>();
+        var cancellationToken = TestContext.Current.CancellationToken;
+        var workspace = await TestWorkspace.CreateAsync(database, "doctor", dimensions: 8);
+        var other = await TestWorkspace.CreateAsync(database, "other", dimensions: 16);
+        await workspace.PutAsync([.. Enumerable.Range(0, 10).Select(i => ($"d{i}", $"The text of document {i}."))]);
+        await other.PutAsync(("o", "Another workspace."));
+        await WorkerHost.WaitUntilIdleAsync(database);
+        Assert.True((await doctor.CheckAsync(null, false, cancellationToken)).Healthy);
+
+        await new FaultPlanter(database.DataSource).PlantAsync(workspace.Id, workspace.Space, other.Id, other.Space, cancellationToken);
+
+        var found = await doctor.CheckAsync(null, repair: true, cancellationToken);
+
+        Assert.False(found.Healthy);
+        Assert.Equal(s_kinds, found.FaultsByKind.Keys.Order(StringComparer.Ordinal));
+        Assert.True(found.UnequalBuckets < found.Buckets);
+
+        // What one repair uncovers, the next one mends: the vector that was moved away is missing where it was.
+        await WorkerHost.WaitUntilIdleAsync(database);
+        await doctor.CheckAsync(null, repair: true, cancellationToken);
+        await WorkerHost.WaitUntilIdleAsync(database);
+        var after = await doctor.CheckAsync(null, repair: false, cancellationToken);
+        Assert.True(after.Healthy, string.Join('\n', after.Faults));
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.Equal([i == 8 ? "Changed without a task." : $"The text of document {i}."], await workspace.ReadIndexAsync($"d{i}"));
+        }
+
+        Assert.Equal(10, await workspace.CountAsync("chunks"));
+        Assert.Equal(10, await workspace.CountAsync(workspace.Space.VectorTable));
+    }
+
+    [Fact]
+    public async Task Check_DocumentThatWaitsOrFailed_IsNoFault()
+    {
+        await using var worker = await WorkerHost.StartAsync(database, ("Indexing:Enabled", "false"));
+        var workspace = await TestWorkspace.CreateAsync(database, "waits");
+        await workspace.PutAsync(("a", "Waits."), ("b", "Waits too."));
+        Assert.Equal((2, 2), await worker.Services.GetRequiredService<IndexingControlStore>().CancelAsync(workspace.Id, TestContext.Current.CancellationToken));
+        await workspace.PutAsync(("c", "Waits still."));
+
+        var report = await worker.Services.GetRequiredService<IndexDoctor>().CheckAsync(workspace.Id, false, TestContext.Current.CancellationToken);
+
+        Assert.True(report.Healthy);
+        Assert.Equal(3, report.Documents);
+    }
+}

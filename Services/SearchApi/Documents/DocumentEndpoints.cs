@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using RagPlatform.Contracts;
-using RagPlatform.SearchApi.Limits;
 using RagPlatform.SearchApi.Problems;
 using RagPlatform.SearchApi.Reference;
 using RagPlatform.SearchApi.Workspaces;
@@ -28,7 +27,6 @@ internal static class DocumentEndpoints
             .WithName("PutDocuments")
             .WithSummary("Put up to 1,000 documents in one transaction: all or none")
             .WithDescription("A document that is as it was put stays untouched. With 'Prefer: wait=N' the answer comes once all are searchable; 202 when the time is over.")
-            .WithRequestTimeout(LimitExtensions.WaitingPolicy)
             .WithMetadata(new WaitsAttribute(), new RequestExampleAttribute(BatchExample));
         documents.MapGet("", ListAsync)
             .WithName("ListDocuments")
@@ -37,7 +35,6 @@ internal static class DocumentEndpoints
             .WithName("PutDocument")
             .WithSummary("Put a document: create or replace it")
             .WithDescription("An id may contain slashes. With 'Prefer: wait=N' the answer comes once the document is searchable; 202 when the time is over.")
-            .WithRequestTimeout(LimitExtensions.WaitingPolicy)
             .WithMetadata(new WaitsAttribute(), new RequestExampleAttribute(PutExample), new ConditionalAttribute("If-Match"))
             .ProducesProblem(StatusCodes.Status412PreconditionFailed);
         documents.MapGet("/{**id}", GetAsync)
@@ -49,7 +46,6 @@ internal static class DocumentEndpoints
             .WithName("DeleteDocument")
             .WithSummary("Delete a document")
             .WithDescription("It is out of every search at once.")
-            .WithRequestTimeout(LimitExtensions.WaitingPolicy)
             .WithMetadata(new WaitsAttribute());
         return group;
     }

@@ -71,6 +71,7 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
             return null;
         }
 
+        PreferWait.Begin(context);
         var states = ids.Count == 0
             ? new Dictionary<string, DocumentState>()
             : await waiter.WaitAsync(workspaceId, ids, TimeSpan.FromSeconds(seconds), cancellationToken);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.AspNetCore.Http.Timeouts;
 
 namespace RagPlatform.SearchApi.Documents;
 
@@ -26,6 +27,9 @@ internal static class PreferWait
 
         return null;
     }
+
+    /// <summary>From here on the request waits, within a time of its own, and no longer has to answer within that of all requests.</summary>
+    public static void Begin(HttpContext context) => context.Features.Get<IHttpRequestTimeoutFeature>()?.DisableTimeout();
 
     /// <summary>Says that the preference was followed.</summary>
     public static void Confirm(IHeaderDictionary headers, int seconds) =>

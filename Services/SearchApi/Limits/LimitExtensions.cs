@@ -5,7 +5,6 @@ using Microsoft.AspNetCore.Http.Timeouts;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.AspNetCore.ResponseCompression;
 using Microsoft.Extensions.Options;
-using RagPlatform.SearchApi.Documents;
 using RagPlatform.SearchApi.Problems;
 using RagPlatform.ServiceDefaults.Auth;
 
@@ -14,9 +13,6 @@ namespace RagPlatform.SearchApi.Limits;
 /// <summary>Composes limits of time and rate, and the compression of answers.</summary>
 internal static class LimitExtensions
 {
-    /// <summary>The policy of endpoints that follow <c>Prefer: wait=N</c>.</summary>
-    public const string WaitingPolicy = "Waiting";
-
     /// <summary>Adds them.</summary>
     public static void AddLimits(this WebApplicationBuilder builder)
     {
@@ -24,11 +20,8 @@ internal static class LimitExtensions
         services.AddSingleton<IValidateOptions<ApiLimits>, ApiLimitsValidator>();
         services.AddOptions<ApiLimits>().BindConfiguration(ApiLimits.Section).ValidateOnStart();
         services.AddRequestTimeouts();
-        services.AddOptions<RequestTimeoutOptions>().Configure<IOptions<ApiLimits>>((timeouts, limits) =>
-        {
-            timeouts.DefaultPolicy = Policy(limits.Value.RequestTimeout);
-            timeouts.AddPolicy(WaitingPolicy, Policy(limits.Value.RequestTimeout + TimeSpan.FromSeconds(PreferWait.MaxSeconds)));
-        });
+        services.AddOptions<RequestTimeoutOptions>().Configure<IOptions<ApiLimits>>(
+            (timeouts, limits) => timeouts.DefaultPolicy = Policy(limits.Value.RequestTimeout));
         services.AddRateLimiter(_ => { });
         services.AddOptions<RateLimiterOptions>().Configure<IOptions<ApiLimits>>((limiter, limits) =>
         {

@@ -3,7 +3,6 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Documents;
-using RagPlatform.SearchApi.Limits;
 using RagPlatform.SearchApi.Problems;
 using RagPlatform.SearchApi.Reference;
 using RagPlatform.SearchApi.Workspaces;
@@ -29,7 +28,6 @@ internal static class ChangeEndpoints
             .WithDescription(
                 "Each change once, in the order of their transactions. To mirror a workspace: take 'next' of after=end, list all documents, "
                 + "then follow from there. With 'Prefer: wait=N' an answer without changes waits for one.")
-            .WithRequestTimeout(LimitExtensions.WaitingPolicy)
             .WithMetadata(new WaitsAttribute());
         return group;
     }
@@ -59,6 +57,7 @@ internal static class ChangeEndpoints
         var seconds = PreferWait.Read(context.Request.Headers);
         if (seconds is { } applied)
         {
+            PreferWait.Begin(context);
             PreferWait.Confirm(context.Response.Headers, applied);
         }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
+using Npgsql;
 using RagPlatform.Contracts;
 using RagPlatform.Integration.Tests.Infrastructure;
 
@@ -54,6 +55,36 @@ public sealed class LimitTests(LimitTests.LimitedApi api) : IClassFixture<LimitT
     }
 
     [Fact]
+    public async Task GetDocument_TheDatabaseTakesTooLong_Is503AfterTheTime()
+    {
+        var workspace = await api.CreateWorkspaceAsync();
+        await using var connection = await api.Database.OpenConnectionAsync(Cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(Cancellation);
+        await using (var hold = new NpgsqlCommand("LOCK TABLE documents IN ACCESS EXCLUSIVE MODE", connection))
+        {
+            await hold.ExecuteNonQueryAsync(Cancellation);
+        }
+
+        using var response = await api.Http.GetAsync($"/v1/workspaces/{workspace}/documents/a", Cancellation);
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        Assert.NotNull(response.Headers.RetryAfter);
+        Assert.Contains("took too long", await response.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ListChanges_WaitLongerThanARequestMayTake_IsAnsweredAfterTheWait()
+    {
+        var workspace = await api.CreateWorkspaceAsync();
+
+        var changes = await api.Client.ListChangesAsync(workspace, "end", cancellationToken: Cancellation);
+        changes = await api.Client.ListChangesAsync(workspace, changes.Next, wait: TimeSpan.FromSeconds(3), cancellationToken: Cancellation);
+
+        Assert.Empty(changes.Items);
+    }
+
+    [Fact]
     public async Task WatchProgress_NoStreamLeft_Is503()
     {
         using var response = await api.Http.GetAsync($"/v1/workspaces/{await api.CreateWorkspaceAsync()}/progress", Cancellation);
@@ -70,6 +101,7 @@ public sealed class LimitTests(LimitTests.LimitedApi api) : IClassFixture<LimitT
             {
                 ["Api:RequestsPerSecond"] = "1",
                 ["Api:RequestBurst"] = "5",
+                ["Api:RequestTimeout"] = "00:00:02",
                 ["Api:MaxWaits"] = "0",
                 ["Api:MaxStreams"] = "0",
             });

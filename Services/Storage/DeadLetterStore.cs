@@ -62,6 +62,7 @@ public sealed class DeadLetterStore(NpgsqlDataSource dataSource)
         WITH gone AS (
             DELETE FROM dead_letters
             WHERE workspace_id = $1 AND ($2::text[] IS NULL OR document_id = ANY ($2)) AND ($3 IS NULL OR cause = $3)
+                AND (discarded_at IS NULL OR $2 IS NOT NULL OR $3 IS NOT NULL)
             RETURNING workspace_id, document_id, space_id
         ), replayed AS (
             INSERT INTO tasks (workspace_id, document_id, space_id, revision, version, priority)

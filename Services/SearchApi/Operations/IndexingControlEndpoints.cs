@@ -35,6 +35,7 @@ internal static class IndexingControlEndpoints
             .WithName("Reindex")
             .WithSummary("Index documents again, all or those written since a time")
             .WithDescription("They stay searchable meanwhile. Only passages that are different now cost an embedding. Dead letters of these documents are tried again.")
+            .DisableRequestTimeout()
             .WithMetadata(new RequestExampleAttribute("""{"changedSince":"2026-01-31T00:00:00Z","priority":"low"}"""));
         group.MapGet("/progress", Watch)
             .DisableRequestTimeout()

@@ -53,6 +53,9 @@ public sealed class OperationTests(ApiFixture api) : IClassFixture<ApiFixture>
             await api.Http.GetStringAsync($"/v1/workspaces/{workspace}/dead-letters?discarded=true", Cancellation));
         Assert.Equal("a", Assert.Single(discarded.RootElement.GetProperty("items").EnumerateArray()).GetProperty("documentId").GetString());
 
+        Assert.Equal(1, (await api.Client.ReplayDeadLettersAsync(workspace, new(All: true), Cancellation)).Count);
+        Assert.Equal(IndexingState.DeadLettered, (await api.Client.FindDocumentIndexingAsync(workspace, "a", Cancellation))!.State);
+
         await api.Client.PutDocumentAsync(workspace, "a", new("better"), cancellationToken: Cancellation);
         Assert.Equal(IndexingState.Queued, (await api.Client.FindDocumentIndexingAsync(workspace, "a", Cancellation))!.State);
     }

@@ -113,10 +113,13 @@ internal sealed partial class DurableTier : BackgroundService
             if (_queue.Reader.Count >= MaxQueued)
             {
                 _statistics.Error(Tier.L3);
+                continue;
             }
-            else if (_queue.Writer.TryWrite(vector))
+
+            Interlocked.Increment(ref _pending);
+            if (!_queue.Writer.TryWrite(vector))
             {
-                Interlocked.Increment(ref _pending);
+                Interlocked.Decrement(ref _pending);
             }
         }
     }

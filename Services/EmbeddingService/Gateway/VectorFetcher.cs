@@ -221,33 +221,40 @@ internal sealed partial class VectorFetcher(
         async ValueTask OnBatchAsync(int start, ProviderItem[] items)
         {
             var stored = new List<KeyValuePair<VectorKey, CachedVector>>(store ? items.Length : 0);
+            var landings = new Landing[items.Length];
             for (var i = 0; i < items.Length; i++)
             {
-                var flight = flights[start + i];
                 if (items[i].Vector is not { } values)
                 {
-                    Land(flight, new Landing(null, Tier.Source, items[i].Error, false));
+                    landings[i] = new Landing(null, Tier.Source, items[i].Error, false);
                     continue;
                 }
 
+                var key = flights[start + i].Key;
+                var vector = new CachedVector(values, items[i].Tokens);
+                landings[i] = new Landing(vector, Tier.Source, null, false);
                 reservation.Spend(items[i].Tokens);
                 statistics.Hit(Tier.Source);
-                var vector = new CachedVector(values, items[i].Tokens);
                 if (store)
                 {
-                    memory.Add(flight.Key, vector);
-                    stored.Add(new(flight.Key, vector));
+                    memory.Add(key, vector);
+                    stored.Add(new(key, vector));
                 }
-
-                Land(flight, new Landing(vector, Tier.Source, null, false));
             }
 
-            // The callers have their vectors; other replicas need them in Valkey before the lease is given back.
-            await valkey.SetAsync(stored);
+            // Into the queue before anybody knows: who has an answer can rely on it being written.
             if (!model.Local && features.Durable)
             {
                 durable.Add(stored);
             }
+
+            for (var i = 0; i < items.Length; i++)
+            {
+                Land(flights[start + i], landings[i]);
+            }
+
+            // The callers have their vectors; other replicas need them in Valkey before the lease is given back.
+            await valkey.SetAsync(stored);
         }
     }
 

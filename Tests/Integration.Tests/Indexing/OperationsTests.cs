@@ -81,6 +81,8 @@ public sealed class OperationsTests(TestDatabase database) : IClassFixture<TestD
 
         Assert.Equal((workspace.Space.Id, "unreachable"), (cooldowns[0].Space, cooldowns[0].Cause));
         Assert.Equal(0, await workspace.CountAsync("dead_letters"));
+        await worker.StopAsync();
+        await WorkerHost.ExecuteAsync(database, "DELETE FROM tasks");
     }
 
     private Task<DateTime> IndexedAtAsync(int workspaceId) => WorkerHost.QueryAsync<DateTime>(

@@ -1,5 +1,13 @@
 namespace RagPlatform.Contracts;
 
+/// <summary>An embedding space whose provider failed lately: nothing is sent to it for a while, and no document pays for it with an attempt.</summary>
+/// <param name="Space">The space.</param>
+/// <param name="Until">When it is tried again.</param>
+/// <param name="Failures">Failures in a row.</param>
+/// <param name="Cause"><c>unreachable</c>, <c>refused</c>, <c>budget</c>, <c>model</c>, <c>rate</c> or <c>provider</c>.</param>
+/// <param name="Message">What happened.</param>
+public sealed record SpaceCooldown(string Space, DateTimeOffset Until, int Failures, string Cause, string Message);
+
 /// <summary>What to index again.</summary>
 /// <param name="Workspace">This workspace; null for all.</param>
 /// <param name="ChangedSince">Only documents that changed since; null for all.</param>

@@ -19,8 +19,8 @@ public sealed record ReindexRow(
 public sealed class ReindexStore(NpgsqlDataSource dataSource)
 {
     private const string StartSql = """
-        INSERT INTO reindex_jobs (workspace_id, changed_since, priority)
-        SELECT w.workspace_id, $2, $3
+        INSERT INTO reindex_jobs (workspace_id, changed_since, priority, after_workspace)
+        SELECT w.workspace_id, $2, $3, coalesce(w.workspace_id, 0)
         FROM (SELECT 1) one LEFT JOIN workspaces w ON w.name = $1 AND w.deleted_at IS NULL
         WHERE $1 IS NULL OR w.workspace_id IS NOT NULL
         RETURNING job_id
@@ -33,7 +33,7 @@ public sealed class ReindexStore(NpgsqlDataSource dataSource)
         ), page AS MATERIALIZED (
             SELECT d.workspace_id, d.document_key, d.document_id, d.revision
             FROM job j JOIN documents d ON (d.workspace_id, d.document_key) > (j.after_workspace, j.after_key)
-                AND (j.workspace_id IS NULL OR d.workspace_id = j.workspace_id)
+                AND d.workspace_id <= coalesce(j.workspace_id, 2147483647)
                 AND (j.changed_since IS NULL OR d.updated_at >= j.changed_since)
             ORDER BY d.workspace_id, d.document_key LIMIT $1
         ), raised AS MATERIALIZED (

@@ -54,6 +54,16 @@ public sealed class RepairStore(NpgsqlDataSource dataSource)
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await using var batch = new NpgsqlBatch(connection);
 
+        // Tasks before chunks, as workers lock them.
+        var documents = faults.Where(f => f.DocumentId is not null).ToList();
+        if (documents.Count > 0)
+        {
+            batch.BatchCommands.Add(new(RaiseSql)
+            {
+                Parameters = { Array(documents.Select(f => f.WorkspaceId)), Array(documents.Select(f => f.DocumentId!)) },
+            });
+        }
+
         // A vector that is there although it must not be, or is not of its chunk.
         foreach (var space in faults.Where(f => f is { ChunkId: not null, SpaceId: not null } && f.Kind is not ("wrong_space" or "missing"))
             .GroupBy(f => f.SpaceId!.Value))
@@ -80,15 +90,6 @@ public sealed class RepairStore(NpgsqlDataSource dataSource)
             batch.BatchCommands.Add(new(DeleteChunksSql)
             {
                 Parameters = { Array(chunks.Select(f => f.WorkspaceId)), Array(chunks.Select(f => f.ChunkId!.Value)) },
-            });
-        }
-
-        var documents = faults.Where(f => f.DocumentId is not null).ToList();
-        if (documents.Count > 0)
-        {
-            batch.BatchCommands.Add(new(RaiseSql)
-            {
-                Parameters = { Array(documents.Select(f => f.WorkspaceId)), Array(documents.Select(f => f.DocumentId!)) },
             });
         }
 

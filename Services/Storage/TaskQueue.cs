@@ -20,6 +20,14 @@ public sealed record IndexTask(
 /// <param name="Cursor">Pass it to the next claim; 0 when every lane was looked at.</param>
 public sealed record TaskClaim(IReadOnlyList<IndexTask> Tasks, int Cursor);
 
+/// <summary>A space whose provider rests.</summary>
+/// <param name="Space">The space's public id.</param>
+/// <param name="Until">When it is tried again.</param>
+/// <param name="Failures">Failures in a row.</param>
+/// <param name="Cause">A short, stable word.</param>
+/// <param name="Message">What happened.</param>
+public sealed record CooldownRow(string Space, DateTimeOffset Until, int Failures, string Cause, string Message);
+
 /// <summary>The queue. A task is removed by the transaction that makes its work visible: see <see cref="IndexStore"/>.</summary>
 public sealed class TaskQueue(NpgsqlDataSource dataSource)
 {
@@ -139,6 +147,10 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
 
     private const string WarmUpSql = "DELETE FROM cooldowns WHERE space_id = $1";
 
+    private const string CooldownsSql = """
+        SELECT s.id, c.until, c.failures, c.cause, c.message FROM cooldowns c JOIN spaces s USING (space_id) ORDER BY s.id LIMIT 1000
+        """;
+
     private const string WeighSql = "UPDATE workspaces SET indexing_weight = $2 WHERE name = $1 AND deleted_at IS NULL";
 
     private const string ExpireSql = "UPDATE dead_letters SET discarded_at = now() WHERE discarded_at IS NULL AND failed_at < now() - $1";
@@ -257,6 +269,21 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     /// <summary>Ends the rest of a space, because its provider answers again.</summary>
     public Task<int> WarmUpAsync(int spaceId, CancellationToken cancellationToken) =>
         ExecuteAsync(WarmUpSql, cancellationToken, new NpgsqlParameter { Value = spaceId });
+
+    /// <summary>Spaces whose provider failed lately, at most 1,000.</summary>
+    public async Task<IReadOnlyList<CooldownRow>> ListCooldownsAsync(CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(CooldownsSql);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var cooldowns = new List<CooldownRow>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            cooldowns.Add(new(
+                reader.GetString(0), reader.GetFieldValue<DateTimeOffset>(1), reader.GetInt32(2), reader.GetString(3), reader.GetString(4)));
+        }
+
+        return cooldowns;
+    }
 
     /// <summary>Sets a workspace's share of the workers against others that wait, 1 to 100.</summary>
     /// <returns>False when there is no workspace of that name.</returns>

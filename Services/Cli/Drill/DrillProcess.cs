@@ -17,8 +17,15 @@ internal sealed class DrillProcess(IReadOnlyDictionary<string, string> variables
     /// <summary>Starts it, and again after each kill.</summary>
     public void Start() => _watch = WatchAsync();
 
+    /// <summary>Whether it will stop at a failpoint.</summary>
+    public bool IsArmed { get; private set; }
+
     /// <summary>Lets it stop at the <paramref name="count"/>-th hit of a failpoint. Takes back what was armed before.</summary>
-    public Task ArmAsync(string failpoint, int count) => SendAsync($"arm {failpoint} {count}");
+    public Task ArmAsync(string failpoint, int count)
+    {
+        IsArmed = true;
+        return SendAsync($"arm {failpoint} {count}");
+    }
 
     /// <inheritdoc />
     public async ValueTask DisposeAsync()
@@ -77,6 +84,7 @@ internal sealed class DrillProcess(IReadOnlyDictionary<string, string> variables
                     continue;
                 }
 
+                IsArmed = false;
                 if (await onHit(line["hit ".Length..]).ConfigureAwait(false))
                 {
                     await SendAsync("go").ConfigureAwait(false);
@@ -89,7 +97,7 @@ internal sealed class DrillProcess(IReadOnlyDictionary<string, string> variables
                 }
             }
 
-            IsReady = false;
+            IsReady = IsArmed = false;
             await process.WaitForExitAsync().ConfigureAwait(false);
             _process = null;
         }

@@ -69,9 +69,12 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
         for (var step = 1; step <= steps; step++)
         {
             await WaitForAWorkerAsync(cancellationToken).ConfigureAwait(false);
-            if (_random.Next(2) == 0)
+
+            // A failpoint that nobody came by in a while is given up.
+            var worker = _random.Next(_workers.Count);
+            if (_workers[worker].IsReady && (!_workers[worker].IsArmed || step % 5 == 0))
             {
-                await ArmAsync().ConfigureAwait(false);
+                await ArmAsync(worker).ConfigureAwait(false);
             }
 
             await StepAsync(step, texts, cancellationToken).ConfigureAwait(false);
@@ -147,12 +150,11 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
         }
     }
 
-    private async Task ArmAsync()
+    private async Task ArmAsync(int worker)
     {
         _target = _random.Next(10) switch { < 5 => "worker", < 8 => "postgres", _ => "valkey" };
-        var worker = _random.Next(_workers.Count);
         var failpoint = Failpoint.Names[_random.Next(Failpoint.Names.Count)];
-        var count = _random.Next(1, 4);
+        var count = _random.Next(1, 3);
         Trace($"  arm {_target} at hit {count} of {failpoint} in worker {worker}");
         await _workers[worker].ArmAsync(failpoint, count).ConfigureAwait(false);
     }

@@ -14,6 +14,7 @@ internal static class OperationsEndpoints
     {
         var admin = app.MapGroup("/admin/indexing").RequireAuthorization(AuthExtensions.AdminPolicy);
         admin.MapPut("/workspaces/{workspace}/weight", WeighAsync);
+        admin.MapGet("/cooldowns", ListCooldownsAsync);
         admin.MapPost("/reindex", ReindexAsync);
         admin.MapGet("/reindex", ListReindexAsync);
         admin.MapPost("/doctor", CheckAsync);
@@ -23,6 +24,13 @@ internal static class OperationsEndpoints
     private static async Task<Results<NoContent, NotFound>> WeighAsync(
         string workspace, [Range(1, 100)] int weight, TaskQueue queue, CancellationToken cancellationToken) =>
         await queue.WeighAsync(workspace, weight, cancellationToken) ? TypedResults.NoContent() : TypedResults.NotFound();
+
+    private static async Task<Ok<IReadOnlyList<SpaceCooldown>>> ListCooldownsAsync(TaskQueue queue, CancellationToken cancellationToken) =>
+        TypedResults.Ok<IReadOnlyList<SpaceCooldown>>(
+        [
+            .. (await queue.ListCooldownsAsync(cancellationToken))
+                .Select(c => new SpaceCooldown(c.Space, c.Until, c.Failures, c.Cause, c.Message)),
+        ]);
 
     private static async Task<Results<Accepted<ReindexJob>, NotFound>> ReindexAsync(
         ReindexJobRequest request, ReindexStore reindex, TimeProvider time, CancellationToken cancellationToken) =>

@@ -64,6 +64,27 @@ public sealed class OperationsTests(TestDatabase database) : IClassFixture<TestD
             "admin/indexing/reindex", new ReindexJobRequest("nowhere"), RagJson.Options, cancellationToken)).StatusCode);
     }
 
+    [Fact]
+    public async Task Cooldowns_ProviderThatCannotBeReached_IsNamed()
+    {
+        await using var worker = await WorkerHost.StartAsync(database, ("Indexing:Cooldown", "00:01:00"));
+        using var http = Connect(worker);
+        worker.BeforeAnswer = _ => throw new EmbeddingGatewayException(0, "Connection refused.");
+        var workspace = await TestWorkspace.CreateAsync(database, "unreachable", dimensions: 5);
+        await workspace.PutAsync(("a", "Waits."));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        SpaceCooldown[] cooldowns;
+        while ((cooldowns = await ReadAsync<SpaceCooldown[]>(await http.GetAsync("admin/indexing/cooldowns", limit.Token))).Length == 0)
+        {
+            await Task.Delay(20, limit.Token);
+        }
+
+        Assert.Equal((workspace.Space.Id, "unreachable"), (cooldowns[0].Space, cooldowns[0].Cause));
+        Assert.Equal(0, await workspace.CountAsync("dead_letters"));
+        await worker.StopAsync();
+        await WorkerHost.ExecuteAsync(database, "DELETE FROM tasks");
+    }
+
     private Task<DateTime> IndexedAtAsync(int workspaceId) => WorkerHost.QueryAsync<DateTime>(
         database, $"SELECT min(indexed_at) FROM indexed_documents WHERE workspace_id = {workspaceId}");
 }

@@ -29,8 +29,9 @@ public static class SearchApiApp
         configure?.Invoke(builder);
         builder.AddApiProblems();
         builder.AddServiceDefaults("search-api");
-        // Planning takes a good part of a search. Postgres:MaxAutoPrepare=0 for a PgBouncer before 1.21, which knows no prepared statements.
-        builder.AddRagPostgres(configure: postgres => postgres.MaxAutoPrepare = 100);
+        // Planning takes a good part of a search. Not by default: a PgBouncer before 1.21 knows no prepared statements in transaction mode.
+        var prepared = builder.Configuration.GetValue("Search:PreparedStatements", 0);
+        builder.AddRagPostgres(configure: postgres => postgres.MaxAutoPrepare = prepared);
         builder.AddRagCache();
         builder.AddApiKeyAuthentication();
         builder.Services.AddStorage();

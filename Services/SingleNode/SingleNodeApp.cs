@@ -190,6 +190,9 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
             Postgres = await LocalPostgres.StartAsync(
                 new LocalPostgresOptions(_folder.PathOf("postgres"), password, Durable: _options.Durable), _logger, cancellationToken);
             _settings["ConnectionStrings:ragdb"] = Postgres.ConnectionString;
+
+            // Nothing stands between: see SearchOptions.PreparedStatements.
+            _settings["Search:PreparedStatements"] = "100";
         }
 
         await MigrateAsync(cancellationToken);

@@ -70,8 +70,8 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
         var (baseEf, spare) = recall switch
         {
             SearchRecall.Fast => (40, 10),
-            SearchRecall.High => (200, 90),
-            _ => (100, 30),
+            SearchRecall.High => (500, 240),
+            _ => (240, 110),
         };
         spare = limit > 50 ? 10 : spare;
         var candidates = limit + spare;

@@ -44,6 +44,14 @@ public sealed class SearchOptions
     [Range(typeof(TimeSpan), "00:00:00.010", "00:01:00")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// How many statements each connection of the search API prepares by itself. Saves planning where PostgreSQL is reached directly, or through
+    /// PgBouncer 1.21 or newer; older ones refuse prepared statements in transaction mode.
+    /// </summary>
+    /// <value>0 (none) to 500. The default is 0; SingleNode sets 100 for a PostgreSQL of its own.</value>
+    [Range(0, 500)]
+    public int PreparedStatements { get; set; }
+
     /// <summary>How many searches are at the database at once. Each uses up to two connections of the pool.</summary>
     /// <value>1 to 500. The default is 8: 16 of the pool's 20 connections.</value>
     [Range(1, 500)]

@@ -11,7 +11,7 @@ public sealed class QueryPlannerTests
     [InlineData(2_500, 100_000, 2_500, false, VectorPlan.ExactWorkspace)]
     [InlineData(50_000, 100_000, 50_000, false, VectorPlan.Hnsw)]
     [InlineData(50_000, 100_000, 25_000, true, VectorPlan.Hnsw)]
-    [InlineData(50_000, 100_000, 5_000, true, VectorPlan.Hnsw)]
+    [InlineData(500_000, 1_000_000, 100_000, true, VectorPlan.Hnsw)]
     [InlineData(50_000, 100_000, 500, true, VectorPlan.ExactFilterFirst)]
     [InlineData(50_000, 100_000, 0, true, VectorPlan.ExactFilterFirst)]
     public void Choose_ByShareOfTheSpace_TakesTheCheapestPath(long chunks, double rows, double matching, bool hasFilter, VectorPlan expected)

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace RagPlatform.Cli.Connections;
 
 /// <summary>Where the API is, and with which key.</summary>
@@ -20,7 +18,7 @@ internal sealed record ApiAddress(Uri Url, string Key)
     {
         var data = LocalData.Find(environment);
         return new ApiAddress(
-            Parse(url ?? environment.Variable("RAG_URL") ?? FromNode(data) ?? Default),
+            Parse(url ?? environment.Variable("RAG_URL") ?? LocalNode.FindAddress(data, "api") ?? Default),
             (key ?? FromFile(environment, keyFile) ?? environment.Variable("RAG_API_KEY") ?? FromAdminKey(data))?.Trim()
                 ?? throw new CliException(
                     "no API key. Pass --key or --key-file, or set RAG_API_KEY; a local node keeps its admin key in .data/admin.key"
@@ -61,26 +59,6 @@ internal sealed record ApiAddress(Uri Url, string Key)
         catch (UnauthorizedAccessException)
         {
             throw new CliException($"{file} cannot be read by this user. Pass --key, or set RAG_API_KEY.");
-        }
-    }
-
-    private static string? FromNode(string? data)
-    {
-        var file = data is null ? null : Path.Combine(data, "node.json");
-        try
-        {
-            if (file is null || !File.Exists(file))
-            {
-                return null;
-            }
-
-            using var node = JsonDocument.Parse(File.ReadAllText(file));
-            return node.RootElement.TryGetProperty("api", out var address) ? address.GetString() : null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
-        {
-            // Half-written or another user's: the default may still be right.
-            return null;
         }
     }
 }

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace RagPlatform.Cli.Connections;
 
 /// <summary>Where the embedding service is: operators talk to it directly.</summary>
@@ -9,27 +7,8 @@ internal static class EmbeddingAddress
     /// <exception cref="CliException">There is no address, or no key.</exception>
     public static ApiAddress Find(CliEnvironment environment, string? url, string? key, string? keyFile)
     {
-        var found = url ?? environment.Variable("RAG_EMBEDDING_URL") ?? FromNode(LocalData.Find(environment))
+        var found = url ?? environment.Variable("RAG_EMBEDDING_URL") ?? LocalNode.FindAddress(LocalData.Find(environment), "embedding")
             ?? throw new CliException("there is no address of the embedding service. Pass --embedding-url, or set RAG_EMBEDDING_URL; a local node knows its own.");
         return ApiAddress.Find(environment, found, key, keyFile);
-    }
-
-    private static string? FromNode(string? data)
-    {
-        var file = data is null ? null : Path.Combine(data, "node.json");
-        try
-        {
-            if (file is null || !File.Exists(file))
-            {
-                return null;
-            }
-
-            using var node = JsonDocument.Parse(File.ReadAllText(file));
-            return node.RootElement.TryGetProperty("embedding", out var address) ? address.GetString() : null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
-        {
-            return null;
-        }
     }
 }

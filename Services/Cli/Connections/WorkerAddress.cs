@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace RagPlatform.Cli.Connections;
 
 /// <summary>Where the indexing worker answers, whose operations are not part of the API.</summary>
@@ -9,29 +7,9 @@ internal static class WorkerAddress
     /// <exception cref="CliException">There is none.</exception>
     public static Uri Find(CliEnvironment environment, string? url)
     {
-        var text = url ?? environment.Variable("RAG_WORKER_URL") ?? FromNode(LocalData.Find(environment));
+        var text = url ?? environment.Variable("RAG_WORKER_URL") ?? LocalNode.FindAddress(LocalData.Find(environment), "worker");
         return Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
             ? address
             : throw new CliException("where is the indexing worker? Pass --worker-url, or set RAG_WORKER_URL; a local node is found by itself while it runs.");
-    }
-
-    private static string? FromNode(string? data)
-    {
-        var file = data is null ? null : Path.Combine(data, "node.json");
-        try
-        {
-            if (file is null || !File.Exists(file))
-            {
-                return null;
-            }
-
-            using var node = JsonDocument.Parse(File.ReadAllText(file));
-            return node.RootElement.TryGetProperty("worker", out var address) ? address.GetString() : null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
-        {
-            // Half-written or another user's.
-            return null;
-        }
     }
 }

@@ -137,6 +137,7 @@ cd "$rag_root"
 
 if $smoke; then
   unset RAG_POSTGRES RAG_VALKEY RAG_PORT RAG_LISTEN RAG_DATA
+  export EMBEDDINGS_PROVIDER=local
   data=$(mktemp -d)
   trap 'stop_children; rm -rf "$data"' EXIT
   node_options+=(--port 0 --dashboard-port 0 --embedding-port 0 --worker-port 0 --log Warning)

@@ -25,6 +25,9 @@ eng/install-backends.sh "${backends[@]}" || [ -z "${CI:-}" ] || die "the servers
 need_dotnet
 eng/probe-feed.sh
 
+# No test may call, or pay, a provider that the developer's environment names.
+unset OPENAI_API_KEY OPENAI_BASE_URL OPENAI_EMBEDDING_MODEL HF_API_KEY EMBEDDINGS_PROVIDER REDIS_URL REDIS_HOST
+
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 

@@ -109,7 +109,7 @@ internal static partial class EmbeddingServiceExtensions
 
         [LoggerMessage(2, LogLevel.Warning,
             "The default model {Model} is lexical, not semantic: vector search finds shared words, not shared meaning. "
-            + "Set OPENAI_API_KEY or HF_API_KEY and EMBEDDINGS_PROVIDER for a semantic one.")]
+            + "Set OPENAI_API_KEY, or HF_API_KEY with EMBEDDINGS_PROVIDER=huggingface, for a semantic one.")]
         private partial void LogLexical(string model);
     }
 }

@@ -31,7 +31,12 @@ internal sealed class TestGateway : IAsyncDisposable
         var app = EmbeddingServiceApp.Build([], builder =>
         {
             builder.WebHost.UseTestServer();
-            builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["Auth:AdminKey"] = AdminKey, ["OPENAI_API_KEY"] = "provider-key" });
+            builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
+            {
+                ["Auth:AdminKey"] = AdminKey,
+                ["OPENAI_API_KEY"] = "provider-key",
+                ["EMBEDDINGS_PROVIDER"] = "local",
+            });
             builder.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Key, s => (string?)s.Value));
             builder.Services.AddSingleton(new ProviderHttp(provider ?? new RefusingHandler()));
         });

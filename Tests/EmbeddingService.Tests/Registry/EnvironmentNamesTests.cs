@@ -9,12 +9,14 @@ public sealed class EnvironmentNamesTests
     public void Translate_Nothing_DefaultsToHashing() => Assert.Equal("hashing", Translate()["Embedding:DefaultModel"]);
 
     [Fact]
-    public void Translate_OpenAiKeyOnly_OffersItsModelsButSpendsNothingByItself()
+    public void Translate_OpenAiKeyOnly_IsUsed()
     {
         var settings = Translate(("OPENAI_API_KEY", "k"));
 
         Assert.Equal("k", settings["Embedding:Providers:openai:ApiKey"]);
-        Assert.Equal("hashing", settings["Embedding:DefaultModel"]);
+        Assert.Equal("text-embedding-3-small", settings["Embedding:DefaultModel"]);
+        Assert.Equal("hashing", Translate(("OPENAI_API_KEY", "k"), ("EMBEDDINGS_PROVIDER", "local"))["Embedding:DefaultModel"]);
+        Assert.Equal("hashing", Translate(("OPENAI_BASE_URL", "http://localhost:11434/v1"))["Embedding:DefaultModel"]);
     }
 
     [Theory]

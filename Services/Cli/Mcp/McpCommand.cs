@@ -85,7 +85,7 @@ internal sealed class McpTools(RagClient client, string workspace)
         {
             throw new McpException("filter is not valid JSON: " + e.Message);
         }
-        catch (RagApiException e)
+        catch (Exception e) when (e is RagApiException or HttpRequestException)
         {
             throw new McpException(e.Message);
         }
@@ -114,7 +114,7 @@ internal sealed class McpTools(RagClient client, string workspace)
                 }
             }
         }
-        catch (RagApiException e)
+        catch (Exception e) when (e is RagApiException or HttpRequestException)
         {
             throw new McpException(e.Message);
         }

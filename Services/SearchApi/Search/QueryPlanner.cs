@@ -71,9 +71,9 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
         {
             SearchRecall.Fast => (40, 10),
             SearchRecall.High => (500, 240),
-            _ => (240, 110),
+            _ => (320, 110),
         };
-        spare = limit > 50 ? 10 : spare;
+        spare = limit > 50 ? limit / 3 : spare;
         var candidates = limit + spare;
         var rows = Math.Max(statistics.TableRows, statistics.Chunks);
         var all = new List<(VectorPlan Plan, int Ef, SearchAlternative Alternative)>();
@@ -95,7 +95,8 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
         return new(
             plan,
             ef,
-            Math.Max(1, spare / 6),
+            // Half of what is to be expected: fewer say that the filter has to do with the query, and that what is near lies far down the list.
+            Math.Max(1, (candidates / 2) - limit),
             statistics.Chunks,
             matching,
             FewMatch: false,

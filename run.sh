@@ -60,10 +60,9 @@ eng=$rag_root/eng
 "$eng/probe-feed.sh"
 if [ "$mode" = auto ]; then
   # Servers and ports of one's own choice are options of the single node.
-  if ! $smoke && [ ${#node_options[@]} -eq 0 ] && [ -z "${RAG_POSTGRES:-}${RAG_VALKEY:-}${RAG_PORT:-}" ] && has_aspire_packages && containers_run; then
-    mode=aspire
-  else
-    mode=single
+  mode=single
+  if ! $smoke && [ ${#node_options[@]} -eq 0 ] && [ -z "${RAG_POSTGRES:-}${RAG_VALKEY:-}${RAG_PORT:-}" ]; then
+    if has_aspire_packages && containers_run; then mode=aspire; fi
   fi
 fi
 
@@ -94,16 +93,26 @@ start_single() {
   api=$(field api "$data/node.json")
 }
 
+# launch_url SERVICE: where the AppHost lets it listen.
+launch_url() {
+  sed -n 's/.*"applicationUrl": "\(http:[^";]*\).*/\1/p' "$rag_root/Services/$1/Properties/launchSettings.json" | head -n 1
+}
+
 start_aspire() {
-  [ ${#node_options[@]} -eq 0 ] || die "${node_options[0]} is an option of the single node; with --aspire the ports are in Services/*/Properties/launchSettings.json."
+  [ ${#node_options[@]} -eq 0 ] ||
+    die "${node_options[0]} is an option of the single node; with --aspire the ports are in Services/*/Properties/launchSettings.json."
   has_aspire_packages || die "the NuGet feed has no Aspire packages: use --single."
   containers_run || die "neither docker nor podman answers: start one, or use --single."
   build_release
   quietly dotnet build "$rag_root/AppHost" -c Release -v q -nologo -clp:NoSummary || die "the build failed."
 
   # The same key file as in the single node, so that the commands and the documentation are the same.
-  (umask 077; mkdir -p "$data"; [ -s "$data/admin.key" ] || printf 'rag_%s\n' "$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >"$data/admin.key")
-  api=$(sed -n 's/.*"applicationUrl": "\(http:[^";]*\).*/\1/p' "$rag_root/Services/SearchApi/Properties/launchSettings.json" | head -n 1)
+  (
+    umask 077
+    mkdir -p "$data"
+    [ -s "$data/admin.key" ] || printf 'rag_%s\n' "$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >"$data/admin.key"
+  )
+  api=$(launch_url SearchApi)
   Parameters__admin_key=$(cat "$data/admin.key") dotnet run --project "$rag_root/AppHost" -c Release --no-build --launch-profile http &
   child=$!
   say "waiting for the containers and services (the first time the images are downloaded)"
@@ -116,8 +125,7 @@ start_aspire() {
     fi
     sleep 1
   done
-  printf 'API        %s\nDashboard  %s\nAdmin key  %s\n' "$api" \
-    "$(sed -n 's/.*"applicationUrl": "\(http:[^";]*\).*/\1/p' "$rag_root/Services/Dashboard/Properties/launchSettings.json" | head -n 1)" "$data/admin.key"
+  printf 'API        %s\nDashboard  %s\nAdmin key  %s\n' "$api" "$(launch_url Dashboard)" "$data/admin.key"
 }
 
 index_documentation() {
@@ -132,6 +140,8 @@ index_documentation() {
   return "$code"
 }
 
+search() { ./rag search "$1" --workspace docs --limit 1 --json --url "$api" --key-file "$data/admin.key"; }
+
 question='How is an embedding model replaced without downtime?'
 cd "$rag_root"
 
@@ -144,8 +154,8 @@ if $smoke; then
   start_single
   index_documentation || die "smoke: the documentation could not be indexed."
   # The first query of a process compiles what the next ones use.
-  ./rag search "What is a chunk?" --workspace docs --limit 1 --json --url "$api" --key-file "$data/admin.key" >/dev/null || die "smoke: the search failed."
-  answer=$(./rag search "$question" --workspace docs --limit 1 --json --url "$api" --key-file "$data/admin.key") || die "smoke: the search failed."
+  search "What is a chunk?" >/dev/null || die "smoke: the search failed."
+  answer=$(search "$question") || die "smoke: the search failed."
   hit=$(sed -n 's/^ *"documentId": "\(.*\)",\{0,1\}$/\1/p' <<<"$answer" | head -n 1)
   time_ms=$(sed -n 's/^ *"total": \([0-9.]*\),\{0,1\}$/\1/p' <<<"$answer" | head -n 1)
   [ -n "$hit" ] || die "smoke: the search found nothing."
@@ -156,13 +166,19 @@ fi
 
 "start_$mode"
 if [ ! -e "$data/documentation-indexed" ]; then
-  if index_documentation; then touch "$data/documentation-indexed"; else say "the documentation could not be indexed; the next start tries again."; fi
+  if index_documentation; then
+    touch "$data/documentation-indexed"
+  else
+    say "the documentation could not be indexed; the next start tries again."
+  fi
 fi
 
+curl_line="curl -s '${api%/}/v1/workspaces/docs/search' -H \"Authorization: Bearer \$(cat '$data/admin.key')\""
+curl_line+=" -H 'Content-Type: application/json' -d '{\"query\": \"$question\", \"limit\": 3}'"
 cat <<TEXT
 
 Try it:
-curl -s '${api%/}/v1/workspaces/docs/search' -H "Authorization: Bearer \$(cat '$data/admin.key')" -H 'Content-Type: application/json' -d '{"query": "$question", "limit": 3}'
+$curl_line
 
 Ctrl-C stops everything; the data stays in $data.
 TEXT

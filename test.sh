@@ -36,8 +36,8 @@ quietly dotnet build RagPlatform.sln -c Release -v q -nologo -clp:NoSummary || d
 
 collect=()
 if $coverage; then
-  collect=(--collect "XPlat Code Coverage" -- DataCollectionRunSettings.DataCollectors.DataCollector.Configuration.Include='[RagPlatform.*]*'
-    DataCollectionRunSettings.DataCollectors.DataCollector.Configuration.Exclude='[RagPlatform.*.Tests]*')
+  setting=DataCollectionRunSettings.DataCollectors.DataCollector.Configuration
+  collect=(--collect "XPlat Code Coverage" -- "$setting.Include=[RagPlatform.*]*" "$setting.Exclude=[RagPlatform.*.Tests]*")
 fi
 
 # The runner's closing line: "Passed!  - Failed:     0, Passed:    12, Skipped:     0, Total:    12, Duration: 85 ms - X.dll (net10.0)"

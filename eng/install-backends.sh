@@ -121,12 +121,16 @@ own_source() {
   for file in "$work"/parts/machine-*.sources; do
     [ -r "$file" ] || continue
     awk -v suite="$VERSION_CODENAME" '
-      function stanza_end() { if (types && suites && main && !off && uris != "") { print kept; found = 1; exit } kept = ""; uris = ""; types = suites = main = off = keep = 0 }
+      function stanza_end() {
+        if (types && suites && main && !off && uris != "") { print kept; found = 1; exit }
+        kept = ""; uris = ""; types = suites = main = off = keep = 0
+      }
       /^[ \t]*$/ { stanza_end(); next }
       /^#/ { next }
       /^[ \t]/ { if (keep) kept = kept $0 "\n"; next }
       {
-        name = tolower($1); sub(/:.*/, "", name); value = $0; sub(/^[^:]*:[ \t]*/, "", value); padded = " " value " "; keep = 0
+        name = tolower($1); sub(/:.*/, "", name); value = $0; sub(/^[^:]*:[ \t]*/, "", value)
+        padded = " " value " "; keep = 0
         if (name == "types") types = padded ~ / deb /
         else if (name == "suites") suites = index(padded, " " suite " ") > 0
         else if (name == "components") main = index(padded, " main ") > 0
@@ -140,7 +144,10 @@ own_source() {
     awk -v suite="$VERSION_CODENAME" '
       $1 == "deb" {
         line = $0; options = ""
-        if (match(line, /\[[^]]*\]/)) { options = substr(line, RSTART + 1, RLENGTH - 2); line = substr(line, 1, RSTART - 1) substr(line, RSTART + RLENGTH) }
+        if (match(line, /\[[^]]*\]/)) {
+          options = substr(line, RSTART + 1, RLENGTH - 2)
+          line = substr(line, 1, RSTART - 1) substr(line, RSTART + RLENGTH)
+        }
         n = split(line, part, " "); main = 0
         for (i = 4; i <= n; i++) if (part[i] == "main") main = 1
         if (part[3] != suite || !main) next
@@ -161,7 +168,7 @@ extra_suite() {
   local type=$1 suite=$2; shift 2
   local source
   source=$(own_source | awk 'BEGIN { RS = "" } NR == 1')
-  [ -n "$source" ] || die "apt knows no source with suite $VERSION_CODENAME and component main, so there is no mirror to ask. Please install: $wanted."
+  [ -n "$source" ] || die "apt has no source with suite $VERSION_CODENAME and component main to take a mirror from. Please install: $wanted."
   printf '%s\nTypes: %s\nSuites: %s\nComponents: %s\n' "$source" "$type" "$suite" "$*" >"$work/parts/extra-$type-$suite.sources"
 }
 

@@ -33,8 +33,13 @@ PROJECT
 
 write_answer() {
   # A value given on the command line or in the environment wins.
-  printf '<Project>\n  <PropertyGroup>\n    <AspirePackages Condition="'"'\$(AspirePackages)' == ''"'">%s</AspirePackages>\n  </PropertyGroup>\n</Project>\n' \
-    "$1" >"$probe/answer"
+  cat >"$probe/answer" <<PROJECT
+<Project>
+  <PropertyGroup>
+    <AspirePackages Condition="'\$(AspirePackages)' == ''">$1</AspirePackages>
+  </PropertyGroup>
+</Project>
+PROJECT
   mv "$probe/answer" "$answer_file"
 }
 

@@ -49,7 +49,9 @@ internal sealed class DataFolder : IDisposable
         catch (UnauthorizedAccessException e)
         {
             throw new SingleNodeException(
-                SingleNodeExit.DataFolder, $"No right to write into {path}: start as its owner, or choose another data folder (--data).", e);
+                SingleNodeExit.DataFolder,
+                $"No right to write into {path}: start as its owner, or choose another data folder (--data).",
+                e);
         }
         catch (IOException e) when (File.Exists(Path.Combine(path, LockName)))
         {

@@ -92,10 +92,12 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         // Before anything is started: an occupied port is the most frequent reason, and the cheapest to find.
-        RequireFree(options.Listen, options.ApiPort, "--port", "the API");
-        RequireFree(options.Listen, options.DashboardPort, "--dashboard-port", "the dashboard");
-        RequireFree(options.Listen, options.EmbeddingPort, "--embedding-port", "the embedding service");
-        RequireFree(options.Listen, options.WorkerPort, "--worker-port", "the indexing worker");
+        var listen = IPAddress.TryParse(options.Listen, out var address) ? address : throw new SingleNodeException(
+            SingleNodeExit.WrongOption, $"'{options.Listen}' is no IP address to listen on: see --listen.");
+        RequireFree(listen, options.ApiPort, "--port", "the API");
+        RequireFree(listen, options.DashboardPort, "--dashboard-port", "the dashboard");
+        RequireFree(listen, options.EmbeddingPort, "--embedding-port", "the embedding service");
+        RequireFree(listen, options.WorkerPort, "--worker-port", "the indexing worker");
 
         var node = new SingleNodeApp(options, SingleNode.DataFolder.Open(options.DataFolder));
         try
@@ -138,12 +140,12 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
     {
         var bound = new Uri(service.Urls.First());
         // 0.0.0.0 can be listened on, not called.
-        return IPAddress.TryParse(bound.Host.Trim('[', ']'), out var address) && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any))
+        return bound.Host is "0.0.0.0" or "[::]"
             ? new UriBuilder(bound) { Host = "127.0.0.1" }.Uri
             : bound;
     }
 
-    private static void RequireFree(string listen, int port, string option, string service)
+    private static void RequireFree(IPAddress listen, int port, string option, string service)
     {
         if (port == 0)
         {
@@ -152,18 +154,20 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
 
         try
         {
-            using var listener = new TcpListener(IPAddress.Parse(listen), port);
+            using var listener = new TcpListener(listen, port);
             listener.Start();
         }
         catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
         {
             throw new SingleNodeException(
-                SingleNodeExit.PortOccupied, $"Port {port} for {service} is occupied: stop what listens there, or choose another with {option}.", e);
+                SingleNodeExit.PortOccupied,
+                $"Port {port} for {service} is occupied: stop what listens there, or choose another with {option}.",
+                e);
         }
-        catch (Exception e) when (e is SocketException or FormatException)
+        catch (SocketException e)
         {
             throw new SingleNodeException(
-                SingleNodeExit.WrongOption, $"Cannot listen on {listen}:{port} for {service}: {e.Message} See --listen and {option}.", e);
+                SingleNodeExit.WrongOption, $"Cannot listen on {listen}, port {port}, for {service}: {e.Message}. See --listen and {option}.", e);
         }
     }
 
@@ -212,7 +216,8 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         }
         catch (Exception e) when (_options.Postgres is { Length: > 0 } && e is NpgsqlException or ArgumentException or FormatException)
         {
-            throw new SingleNodeException(SingleNodeExit.Failed, $"The database that RAG_POSTGRES or --postgres names cannot be used: {e.Message}", e);
+            throw new SingleNodeException(
+                SingleNodeExit.Failed, $"The database that RAG_POSTGRES or --postgres names cannot be used: {e.Message}", e);
         }
     }
 
@@ -245,16 +250,16 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
     // Each needs the addresses of those before it, never of those after it.
     private async Task StartServicesAsync(CancellationToken cancellationToken)
     {
-        await StartServiceAsync("embedding-service", typeof(EmbeddingServiceApp), EmbeddingServiceApp.Build, _options.EmbeddingPort, cancellationToken);
-        await StartServiceAsync("indexing-worker", typeof(IndexingWorkerApp), IndexingWorkerApp.Build, _options.WorkerPort, cancellationToken);
-        await StartServiceAsync("search-api", typeof(SearchApiApp), SearchApiApp.Build, _options.ApiPort, cancellationToken);
-        await StartServiceAsync("dashboard", typeof(DashboardApp), DashboardApp.Build, _options.DashboardPort, cancellationToken);
+        await StartServiceAsync("embedding-service", EmbeddingServiceApp.Build, _options.EmbeddingPort, cancellationToken);
+        await StartServiceAsync("indexing-worker", IndexingWorkerApp.Build, _options.WorkerPort, cancellationToken);
+        await StartServiceAsync("search-api", SearchApiApp.Build, _options.ApiPort, cancellationToken);
+        await StartServiceAsync("dashboard", DashboardApp.Build, _options.DashboardPort, cancellationToken);
     }
 
     private async Task StartServiceAsync(
-        string name, Type app, Func<string[], Action<WebApplicationBuilder>?, WebApplication> build, int port, CancellationToken cancellationToken)
+        string name, Func<string[], Action<WebApplicationBuilder>?, WebApplication> build, int port, CancellationToken cancellationToken)
     {
-        var assembly = app.Assembly.GetName().Name!;
+        var assembly = build.Method.Module.Assembly.GetName().Name!;
         // As in its own process: the name decides which static files, OpenAPI document and telemetry resource it has.
         string[] args = [$"--applicationName={assembly}", "--hostBuilder:reloadConfigOnChange=false"];
         try
@@ -279,7 +284,7 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource { InitialData = LogLevels() });
         builder.Configuration.AddInMemoryCollection(_settings);
         builder.Configuration.AddInMemoryCollection(_options.Settings);
-        builder.WebHost.UseUrls($"http://{(_options.Listen.Contains(':', StringComparison.Ordinal) ? $"[{_options.Listen}]" : _options.Listen)}:{port}");
+        builder.WebHost.UseUrls($"http://{new IPEndPoint(IPAddress.Parse(_options.Listen), port)}");
         // Beside the data, not in the home folder, where they would outlive it.
         builder.Services.AddDataProtection().PersistKeysToFileSystem(new DirectoryInfo(_folder.PathOf("data-protection")));
         // The node decides when a service stops: not each of the four by itself when a signal comes.

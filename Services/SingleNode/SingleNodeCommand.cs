@@ -95,7 +95,7 @@ internal static class SingleNodeCommand
         for (var i = 0; i < args.Length; i++)
         {
             // Both --name value and --name=value.
-            var (name, inline) = args[i].IndexOf('=', StringComparison.Ordinal) is var at and > 0 ? (args[i][..at], args[i][(at + 1)..]) : (args[i], null);
+            var (name, inline) = args[i].Split('=', 2) is [var before, var after] ? (before, after) : (args[i], null);
             string Value() => inline ?? (++i < args.Length ? args[i] : throw Wrong($"{name} needs a value."));
             switch (name)
             {

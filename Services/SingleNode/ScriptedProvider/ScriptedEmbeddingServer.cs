@@ -13,6 +13,8 @@ namespace RagPlatform.SingleNode.ScriptedProvider;
 /// </summary>
 public sealed class ScriptedEmbeddingServer : IAsyncDisposable
 {
+    private static readonly char[] s_separators = [' ', '\n', '\t', '.', ',', ';', ':', '!', '?'];
+
     private readonly WebApplication _app;
     private readonly ConcurrentQueue<ScriptedAnswer> _next = new();
     private readonly ConcurrentQueue<ScriptedRequest> _requests = new();
@@ -32,7 +34,7 @@ public sealed class ScriptedEmbeddingServer : IAsyncDisposable
     /// <summary>The length of the vectors when the request names none.</summary>
     public int Dimensions { get; }
 
-    /// <summary>Decides about the requests that <see cref="Enqueue"/> says nothing about. The default answers rightly and at once.</summary>
+    /// <summary>Decides about the requests that <see cref="Enqueue"/> says nothing about. The default: right, at once.</summary>
     public Func<ScriptedRequest, ScriptedAnswer> Script { get; set; } = static _ => new ScriptedAnswer();
 
     /// <summary>A request with a text that contains this is refused with 400, whatever the script says. Null refuses none.</summary>
@@ -87,7 +89,7 @@ public sealed class ScriptedEmbeddingServer : IAsyncDisposable
         var vector = new float[dimensions];
         // A small constant component, so that a text without words has a direction too.
         vector[Hash(model, "") % (uint)dimensions] = 0.01f;
-        foreach (var word in text.ToLowerInvariant().Split([' ', '\n', '\t', '.', ',', ';', ':', '!', '?'], StringSplitOptions.RemoveEmptyEntries))
+        foreach (var word in text.ToLowerInvariant().Split(s_separators, StringSplitOptions.RemoveEmptyEntries))
         {
             var hash = Hash(model, word);
             vector[hash % (uint)dimensions] += (hash & 0x8000_0000) == 0 ? 1f : -1f;
@@ -179,7 +181,7 @@ public sealed class ScriptedEmbeddingServer : IAsyncDisposable
             case ScriptedFault.ServerError: await WriteErrorAsync(context, 500, "server_error", "The server had an error."); break;
             case ScriptedFault.Unavailable: await WriteErrorAsync(context, 503, "server_error", "Overloaded."); break;
             case ScriptedFault.Unauthorized: await WriteErrorAsync(context, 401, "invalid_api_key", "Incorrect API key provided."); break;
-            case ScriptedFault.InvalidInput: await WriteErrorAsync(context, 400, "invalid_request_error", "The input is not accepted."); break;
+            case ScriptedFault.InvalidInput: await WriteErrorAsync(context, 400, "invalid_request_error", "Input not accepted."); break;
             case ScriptedFault.Garbage: await context.Response.WriteAsync("<html>It works!</html>"); break;
             case ScriptedFault.Disconnect: context.Abort(); break;
             case ScriptedFault.HalfBody: await WriteHalfAsync(context, Body(request, answer.Fault)); break;

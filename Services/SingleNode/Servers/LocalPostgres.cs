@@ -94,7 +94,8 @@ internal sealed class LocalPostgres : IAsyncDisposable
 
         for (var attempt = 1; ; attempt++)
         {
-            var postgres = new LocalPostgres(options, binaries, options.Port == 0 ? SupervisedServer.FreePort() : options.Port, user, logger);
+            var port = options.Port == 0 ? SupervisedServer.FreePort() : options.Port;
+            var postgres = new LocalPostgres(options, binaries, port, user, logger);
             try
             {
                 await postgres._server.StartAsync(cancellationToken);
@@ -170,7 +171,7 @@ internal sealed class LocalPostgres : IAsyncDisposable
             {
                 throw new SingleNodeException(
                     SingleNodeExit.Failed,
-                    $"initdb of PostgreSQL {binaries.Major} failed (exit code {code}): see {Path.Combine(options.Folder, ServerCommand.LogFile)}.");
+                    $"initdb of PostgreSQL {binaries.Major} failed (exit code {code}): see {options.Folder}/{ServerCommand.LogFile}.");
             }
         }
         finally

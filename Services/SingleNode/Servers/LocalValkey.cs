@@ -82,7 +82,8 @@ internal sealed class LocalValkey : IAsyncDisposable
         options = options with { Folder = Unix.RealPath(options.Folder) };
         for (var attempt = 1; ; attempt++)
         {
-            var valkey = new LocalValkey(options, program, options.Port == 0 ? SupervisedServer.FreePort() : options.Port, user, logger);
+            var port = options.Port == 0 ? SupervisedServer.FreePort() : options.Port;
+            var valkey = new LocalValkey(options, program, port, user, logger);
             try
             {
                 await valkey._server.StartAsync(cancellationToken);

@@ -11,7 +11,13 @@ namespace RagPlatform.SingleNode.Servers;
 /// <param name="User">The user to run as; null for the current one.</param>
 /// <param name="Input">What the program reads on its standard input.</param>
 internal sealed record ServerCommand(
-    string Name, string Folder, string WorkingFolder, string File, IReadOnlyList<string> Arguments, UnixUser? User = null, string Input = "")
+    string Name,
+    string Folder,
+    string WorkingFolder,
+    string File,
+    IReadOnlyList<string> Arguments,
+    UnixUser? User = null,
+    string Input = "")
 {
     /// <summary>
     /// The server's folder as the process itself sees it. An open handle needs no right on the folders above, so that a server that

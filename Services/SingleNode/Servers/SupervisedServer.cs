@@ -149,7 +149,7 @@ internal sealed partial class SupervisedServer(ServerPlan plan, TimeProvider tim
         {
             throw new SingleNodeException(
                 SingleNodeExit.DataFolder,
-                $"{plan.Name} process {FindLeftovers()[0]} still works in {plan.Command.WorkingFolder} and cannot be stopped: stop it first.");
+                $"{plan.Name} process {FindLeftovers()[0]} still works in {plan.Command.WorkingFolder} and does not end: stop it.");
         }
     }
 
@@ -221,6 +221,7 @@ internal sealed partial class SupervisedServer(ServerPlan plan, TimeProvider tim
     [LoggerMessage(3, LogLevel.Error, "{Server} does not start: {Reason}")]
     private partial void LogRestartFailed(string server, string reason);
 
-    [LoggerMessage(4, LogLevel.Warning, "{Server} was left running by a host that was killed ({Count} processes, the first is {ProcessId}); stopping it first.")]
+    [LoggerMessage(4, LogLevel.Warning,
+        "{Server} was left running by a host that was killed ({Count} processes, the first is {ProcessId}); stopping it first.")]
     private partial void LogLeftovers(string server, int count, int processId);
 }

@@ -3,7 +3,8 @@ using Npgsql;
 namespace RagPlatform.Integration.Tests.Infrastructure;
 
 /// <summary>
-/// A migrated database and a key prefix of its own for one test class: <c>class XTests(TestDatabase database) : IClassFixture&lt;TestDatabase&gt;</c>.
+/// A migrated database and a key prefix of its own for one test class:
+/// <c>class XTests(TestDatabase database) : IClassFixture&lt;TestDatabase&gt;</c>.
 /// </summary>
 /// <remarks>
 /// Where a server is missing, the properties skip the test that reads them, or fail it in CI. Only a test can be skipped: a fixture that

@@ -34,7 +34,9 @@ public sealed class ScriptedEmbeddingServerTests
     public async Task Enqueue_Answers_AreGivenInOrderAndThenTheScriptDecides()
     {
         await using var server = await ScriptedEmbeddingServer.StartAsync(dimensions: 8, Cancelled);
-        server.Enqueue(new ScriptedAnswer(ScriptedFault.RateLimited, RetryAfter: TimeSpan.FromSeconds(2)), new ScriptedAnswer(ScriptedFault.ServerError));
+        server.Enqueue(
+            new ScriptedAnswer(ScriptedFault.RateLimited, RetryAfter: TimeSpan.FromSeconds(2)),
+            new ScriptedAnswer(ScriptedFault.ServerError));
 
         using var first = await PostAsync(server, "a");
         using var second = await PostAsync(server, "a");

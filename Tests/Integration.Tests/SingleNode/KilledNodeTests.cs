@@ -82,7 +82,7 @@ public sealed class KilledNodeTests : IDisposable
         BatchDocument[] documents =
         [
             .. Enumerable.Range(batch * BatchSize, BatchSize).Select(number => new BatchDocument(
-                $"document-{number}", $"# Document {number}\n\nThe only text with marker{number}.\n\nA second paragraph about {number % 7} rivers.")),
+                $"document-{number}", $"# Document {number}\n\nThe only text with marker{number}.\n\nIt is about {number % 7} rivers.")),
         ];
         var result = await client.PutDocumentsAsync(Workspace, documents, cancellationToken: Cancelled);
         return [.. result.Documents.Select(document => document.Id)];
@@ -140,7 +140,7 @@ public sealed class KilledNodeTests : IDisposable
     private RagClient Connect()
     {
         using var state = State();
-        return RagClient.Create(
-            new Uri(state.RootElement.GetProperty("api").GetString()!), File.ReadAllText(Path.Combine(_folder.FullName, "admin.key")).Trim());
+        var key = File.ReadAllText(Path.Combine(_folder.FullName, "admin.key")).Trim();
+        return RagClient.Create(new Uri(state.RootElement.GetProperty("api").GetString()!), key);
     }
 }

@@ -61,10 +61,11 @@ public sealed class SingleNodeAppTests
         var folder = Directory.CreateTempSubdirectory("rag-tests-");
         try
         {
-            await using (var first = await SingleNodeApp.StartAsync(new SingleNodeOptions { DataFolder = folder.FullName, Durable = false }, Cancelled))
+            var options = new SingleNodeOptions { DataFolder = folder.FullName, Durable = false };
+            await using (var first = await SingleNodeApp.StartAsync(options, Cancelled))
             {
                 var error = await Assert.ThrowsAsync<SingleNodeException>(
-                    () => SingleNodeApp.StartAsync(new SingleNodeOptions { DataFolder = folder.FullName }, Cancelled));
+                    () => SingleNodeApp.StartAsync(options, Cancelled));
 
                 Assert.Equal(SingleNodeExit.DataFolder, error.Exit);
                 Assert.Contains($"in use by process {Environment.ProcessId} ({first.ApiAddress})", error.Message, StringComparison.Ordinal);

@@ -10,9 +10,9 @@ public sealed class SingleNodeCommandTests
     {
         var options = Parse([]);
 
+        Assert.Equal((".data", "127.0.0.1", LogLevel.Information), (options.DataFolder, options.Listen, options.LogLevel));
         Assert.Equal(
-            (".data", "127.0.0.1", 5080, 5081, 5082, 5083, LogLevel.Information),
-            (options.DataFolder, options.Listen, options.ApiPort, options.DashboardPort, options.EmbeddingPort, options.WorkerPort, options.LogLevel));
+            (5080, 5081, 5082, 5083), (options.ApiPort, options.DashboardPort, options.EmbeddingPort, options.WorkerPort));
         Assert.Null(options.Postgres);
         Assert.Null(options.Valkey);
         Assert.True(options.UseValkey);

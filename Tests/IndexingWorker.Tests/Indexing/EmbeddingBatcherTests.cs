@@ -1,0 +1,108 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Options;
+using RagPlatform.Contracts;
+using RagPlatform.IndexingWorker.Indexing;
+using RagPlatform.Storage;
+
+namespace RagPlatform.IndexingWorker.Tests.Indexing;
+
+public sealed class EmbeddingBatcherTests
+{
+    private static readonly SpaceRow s_space = new(1, "test_1", "test", "", 1, true, "", "", 0, true);
+
+    private readonly ConcurrentQueue<IReadOnlyList<string>> _requests = [];
+    private Func<IReadOnlyList<string>, Task> _before = _ => Task.CompletedTask;
+
+    private EmbeddingBatcher Create(int inFlight = 5) => new(
+        async (_, _, texts, _) =>
+        {
+            _requests.Enqueue(texts);
+            await _before(texts);
+            return [.. texts.Select(t => (ReadOnlyMemory<float>)new float[] { t.Length })];
+        },
+        Options.Create(new IndexingOptions { EmbeddingsInFlight = inFlight }));
+
+    private static Task<ReadOnlyMemory<float>[]> EmbedAsync(EmbeddingBatcher batcher, params string[] texts) =>
+        batcher.EmbedAsync(s_space, "w", 1, texts, TestContext.Current.CancellationToken);
+
+    [Fact]
+    public async Task Embed_MoreThanOneRequestHolds_VectorsInOrderInBatchesOf100()
+    {
+        var texts = Enumerable.Range(1, 250).Select(i => new string('x', i)).ToArray();
+
+        var vectors = await EmbedAsync(Create(), texts);
+
+        Assert.Equal(texts.Select(t => (float)t.Length), vectors.Select(v => v.Span[0]));
+        Assert.Equal([50, 100, 100], _requests.Select(r => r.Count).Order());
+    }
+
+    [Fact]
+    public async Task Embed_ManyDocumentsWhileRequestsAreInFlight_ShareTheNextOne()
+    {
+        var batcher = Create(inFlight: 1);
+        var go = new TaskCompletionSource();
+        _before = texts => texts.Contains("first") ? go.Task : Task.CompletedTask;
+        var first = EmbedAsync(batcher, "first");
+        var others = Enumerable.Range(0, 30).Select(i => EmbedAsync(batcher, $"text {i}")).ToList();
+        go.SetResult();
+        await first;
+        await Task.WhenAll(others);
+
+        Assert.Equal([1, 30], _requests.Select(r => r.Count));
+    }
+
+    [Theory]
+    [InlineData(400)]
+    [InlineData(502)]
+    public async Task Embed_OneTextIsRefused_OnlyItsDocumentFails(int status)
+    {
+        _before = texts => texts.Contains("bad") ? throw new EmbeddingGatewayException(status, "Refused.") : Task.CompletedTask;
+        var batcher = Create(inFlight: 1);
+        var go = EmbedAsync(batcher, "first");
+        var good = Enumerable.Range(0, 50).Select(i => EmbedAsync(batcher, $"good {i}")).ToList();
+        var bad = EmbedAsync(batcher, "fine", "bad");
+        good.AddRange(Enumerable.Range(50, 30).Select(i => EmbedAsync(batcher, $"good {i}")));
+        await go;
+
+        await Task.WhenAll(good);
+        var failure = await Assert.ThrowsAsync<DocumentFailedException>(() => bad);
+        Assert.Equal(status == 400 ? "text" : "provider", failure.Cause);
+        Assert.Contains("Passage 2", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0, "unreachable", 1)]
+    [InlineData(429, "rate", 1)]
+    [InlineData(401, "refused", 1)]
+    [InlineData(402, "budget", 1)]
+    [InlineData(500, "provider", 2)]
+    public async Task Embed_NothingCanBeEmbedded_TheSpaceIsUnavailableAfterFewRequests(int status, string cause, int requests)
+    {
+        _before = _ => throw new EmbeddingGatewayException(status, "No.");
+
+        var failure = await Assert.ThrowsAsync<SpaceUnavailableException>(
+            () => EmbedAsync(Create(), [.. Enumerable.Range(0, 100).Select(i => $"text {i}")]));
+
+        Assert.Equal(cause, failure.Cause);
+        Assert.Equal(requests, _requests.Count);
+    }
+
+    [Fact]
+    public async Task Embed_Cancelled_EndsAtOnceAndOthersGoOn()
+    {
+        var batcher = Create(inFlight: 1);
+        var go = new TaskCompletionSource();
+        _before = texts => texts.Contains("first") ? go.Task : Task.CompletedTask;
+        using var cancellation = new CancellationTokenSource();
+        var first = EmbedAsync(batcher, "first");
+        var cancelled = batcher.EmbedAsync(s_space, "w", 1, ["waits"], cancellation.Token);
+        var other = EmbedAsync(batcher, "other");
+        await cancellation.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
+        go.SetResult();
+        await first;
+        await other;
+        Assert.DoesNotContain(_requests, r => r.Contains("waits"));
+    }
+}

@@ -160,7 +160,7 @@ if $smoke; then
   time_ms=$(sed -n 's/^ *"total": \([0-9.]*\),\{0,1\}$/\1/p' <<<"$answer" | head -n 1)
   [ -n "$hit" ] || die "smoke: the search found nothing."
   stop_children
-  echo "smoke: \"$question\" -> $hit in $time_ms ms; all of it took $((SECONDS - began)) s"
+  echo "smoke: \"$question\" -> $hit in $(LC_ALL=C printf %.1f "$time_ms") ms; all of it took $((SECONDS - began)) s"
   exit 0
 fi
 

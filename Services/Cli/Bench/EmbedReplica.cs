@@ -98,8 +98,11 @@ internal sealed class EmbedReplica : IAsyncDisposable
     {
         using var content = new ByteArrayContent(body);
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        using var response = await http.PostAsync("/v1/embeddings", content, cancellationToken).ConfigureAwait(false);
-        await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/embeddings") { Content = content };
+        using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+
+        // To the last byte, but not kept: what a client does with an answer is not what is measured.
+        await response.Content.CopyToAsync(Stream.Null, cancellationToken).ConfigureAwait(false);
         return response.IsSuccessStatusCode;
     }
 

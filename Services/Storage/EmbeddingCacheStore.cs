@@ -53,7 +53,9 @@ public sealed class EmbeddingCacheStore(NpgsqlDataSource dataSource)
     public async Task<IReadOnlyList<EmbeddingCacheRow>> FindAsync(string space, byte[][] textHashes, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(FindSql);
-        command.CommandTimeout = 2;
+
+        // The caller's token is the timeout. Npgsql's own would ask a paused server to cancel, on a thread of the pool, and wait there.
+        command.CommandTimeout = 0;
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = space });
         command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = textHashes, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);

@@ -45,8 +45,18 @@ internal sealed class EmbedReplica : IAsyncDisposable
     /// <param name="provider">Its provider.</param>
     /// <param name="keyPrefix">What its keys in Valkey begin with: replicas with the same prefix share a cache.</param>
     /// <param name="settings">Further settings.</param>
+    public static Task<EmbedReplica> StartAsync(
+        EphemeralNode node, ScriptedEmbeddingServer provider, string keyPrefix, params (string Key, string? Value)[] settings) =>
+        StartAsync(node, provider, keyPrefix, static _ => { }, settings);
+
+    /// <summary>Starts one with services of the benchmark.</summary>
+    /// <param name="node">Whose servers it uses.</param>
+    /// <param name="provider">Its provider.</param>
+    /// <param name="keyPrefix">What its keys in Valkey begin with: replicas with the same prefix share a cache.</param>
+    /// <param name="configure">Adds services that go before its own.</param>
+    /// <param name="settings">Further settings.</param>
     public static async Task<EmbedReplica> StartAsync(
-        EphemeralNode node, ScriptedEmbeddingServer provider, string keyPrefix, params (string Key, string? Value)[] settings)
+        EphemeralNode node, ScriptedEmbeddingServer provider, string keyPrefix, Action<IServiceCollection> configure, params (string Key, string? Value)[] settings)
     {
         var app = EmbeddingServiceApp.Build([], builder =>
         {
@@ -64,6 +74,7 @@ internal sealed class EmbedReplica : IAsyncDisposable
                 ["Embedding:Canary:Enabled"] = "false",
             });
             builder.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Key, s => s.Value));
+            configure(builder.Services);
         });
         await app.StartAsync().ConfigureAwait(false);
         var replica = new EmbedReplica(app);
@@ -98,8 +109,11 @@ internal sealed class EmbedReplica : IAsyncDisposable
     {
         using var content = new ByteArrayContent(body);
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        using var response = await http.PostAsync("/v1/embeddings", content, cancellationToken).ConfigureAwait(false);
-        await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/embeddings") { Content = content };
+        using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+
+        // To the last byte, but not kept: what a client does with an answer is not what is measured.
+        await response.Content.CopyToAsync(Stream.Null, cancellationToken).ConfigureAwait(false);
         return response.IsSuccessStatusCode;
     }
 

@@ -215,12 +215,13 @@ internal sealed partial class DurableTier : BackgroundService
     private async ValueTask<T?> AskAsync<T>(Func<CancellationToken, Task<T>> ask, TimeSpan timeout, CancellationToken cancellationToken)
     {
         // A paused server does not even answer a cancellation: the caller leaves at once, the command is cancelled behind its back.
-        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<T>? task = null;
         try
         {
             task = ask(cancel.Token);
             var result = await task.WaitAsync(timeout, _time, cancellationToken);
+            cancel.Dispose();
             if (_breaker.Succeeded())
             {
                 LogBack();
@@ -231,12 +232,12 @@ internal sealed partial class DurableTier : BackgroundService
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             _breaker.Abandoned();
+            Abandon(cancel, task);
             throw;
         }
         catch (Exception e)
         {
-            await cancel.CancelAsync();
-            _ = task?.ContinueWith(static late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            Abandon(cancel, task);
             _statistics.Error(Tier.L3);
             if (_breaker.Failed())
             {
@@ -245,6 +246,29 @@ internal sealed partial class DurableTier : BackgroundService
 
             return default;
         }
+    }
+
+    // Npgsql asks the server to cancel on the thread that cancels, and waits until the server has heard it: a paused one does not. Were it a thread of the
+    // pool, a few callers at once would take all of them from everybody.
+    private static void Abandon(CancellationTokenSource cancel, Task? task)
+    {
+        _ = task?.ContinueWith(static late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        if (task is null or { IsCompleted: true })
+        {
+            cancel.Dispose();
+            return;
+        }
+
+        _ = Task.Factory.StartNew(
+            static state =>
+            {
+                using var source = (CancellationTokenSource)state!;
+                source.Cancel();
+            },
+            cancel,
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
     }
 
     private TimeSpan Timeout(int keys) => _options.DurableTimeout + TimeSpan.FromMicroseconds(100 * keys);

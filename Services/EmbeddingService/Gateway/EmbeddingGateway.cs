@@ -90,7 +90,12 @@ internal sealed class EmbeddingGateway(
                 _ = fetcher.Depart(own, call);
             }
 
-            await Task.WhenAll(flights.Values.Select(flight => flight.Flight.Task)).WaitAsync(cancellationToken);
+            // One by one: most have landed when the first has, and each continuation less is a thread that need not be woken.
+            foreach (var (flight, _) in flights.Values)
+            {
+                await flight.Task.WaitAsync(cancellationToken);
+            }
+
             var again = new List<Pending>();
             var seen = new HashSet<VectorKey>();
             foreach (var (place, key) in pending)

@@ -33,7 +33,11 @@ internal sealed partial class VectorFetcher(
     // Few texts: somebody may wait, so PostgreSQL and the lease are asked at the same time. Of a batch, most texts may be in PostgreSQL.
     private const int MaxOverlapped = 8;
 
+    // After so many looks into Valkey in vain, new texts are being asked for: then the lease is taken with the look, and PostgreSQL is asked meanwhile.
+    private const int ColdLooks = 8;
+
     private readonly ConcurrentDictionary<VectorKey, Flight> _flights = new();
+    private int _looksInVain;
 
     /// <summary>Texts that are on their way.</summary>
     public int InFlight => _flights.Count;
@@ -97,28 +101,47 @@ internal sealed partial class VectorFetcher(
     private async Task FromCachesAsync(List<Flight> flights, EmbeddingCall call)
     {
         var dimensions = call.Target.Space.Dimensions;
+        var local = call.Target.Model.Definition.Local;
+        if (!local && flights.Count <= MaxOverlapped && Volatile.Read(ref _looksInVain) >= ColdLooks && valkey.IsAvailable)
+        {
+            await WithLeasesAsync(flights, call, AskDurableAsync(flights, dimensions), again: false);
+            return;
+        }
+
         var missing = LandFound(flights, await valkey.GetAsync(Keys(flights), dimensions, CancellationToken.None), Tier.L2, null);
+        Looked(flights.Count - missing.Count);
         if (missing.Count == 0)
         {
             return;
         }
 
-        var local = call.Target.Model.Definition.Local;
         if (local)
         {
             await FromProviderAsync(missing, call, store: true);
         }
         else if (missing.Count <= MaxOverlapped && valkey.IsAvailable)
         {
-            await WithLeasesAsync(missing, call, AskDurableAsync(missing, dimensions));
+            await WithLeasesAsync(missing, call, AskDurableAsync(missing, dimensions), again: true);
         }
         else
         {
             missing = await LandDurableAsync(missing, await AskDurableAsync(missing, dimensions));
             if (missing.Count > 0)
             {
-                await (valkey.IsAvailable ? WithLeasesAsync(missing, call, null) : FromProviderAsync(missing, call, store: true));
+                await (valkey.IsAvailable ? WithLeasesAsync(missing, call, null, again: true) : FromProviderAsync(missing, call, store: true));
             }
+        }
+    }
+
+    private void Looked(int found)
+    {
+        if (found > 0)
+        {
+            Volatile.Write(ref _looksInVain, 0);
+        }
+        else if (Volatile.Read(ref _looksInVain) < ColdLooks)
+        {
+            Interlocked.Increment(ref _looksInVain);
         }
     }
 
@@ -136,13 +159,18 @@ internal sealed partial class VectorFetcher(
 
     // Who holds the lease calls the provider; the others wait for its result to appear in Valkey, or for the lease to become free.
     // The holder before us may have finished between our look into Valkey and our lease: so we look again, right behind the lease on the same connection.
-    private async Task WithLeasesAsync(List<Flight> flights, EmbeddingCall call, Task<CachedVector?[]>? durableAnswer)
+    private async Task WithLeasesAsync(List<Flight> flights, EmbeddingCall call, Task<CachedVector?[]>? durableAnswer, bool again)
     {
         var taking = leases.TakeAsync(Keys(flights), CancellationToken.None).AsTask();
-        var looking = valkey.GetAsync(Keys(flights), call.Target.Space.Dimensions, CancellationToken.None, again: true).AsTask();
+        var looking = valkey.GetAsync(Keys(flights), call.Target.Space.Dimensions, CancellationToken.None, again).AsTask();
         var (held, others) = Split(flights, await taking);
         var leased = Keys(held);
         var missing = LandFound(flights, await looking, Tier.L2, null).ToHashSet();
+        if (!again)
+        {
+            Looked(flights.Count - missing.Count);
+        }
+
         if (durableAnswer is not null)
         {
             var answer = await durableAnswer;

@@ -37,7 +37,16 @@ internal static class EmbeddingEndpoints
         context.Response.ContentType = "application/json";
         context.Response.Headers[EmbeddingHeaders.Space] = target.Id;
         context.Response.Headers[CacheHeader] = Describe(result.Tiers);
-        EmbeddingResponseWriter.Write(context.Response.BodyWriter, model, result.Vectors, result.Tokens, request.Base64);
+        if (request.Base64)
+        {
+            EmbeddingResponseWriter.WriteBase64(
+                context.Response.BodyWriter, model, result.Vectors, result.Tokens, length => context.Response.ContentLength = length);
+        }
+        else
+        {
+            EmbeddingResponseWriter.Write(context.Response.BodyWriter, model, result.Vectors, result.Tokens);
+        }
+
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     }
 

@@ -38,16 +38,35 @@ public sealed class EmbeddingResponseWriterTests
         }
     }
 
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(1, 3)]
+    [InlineData(1_234, 7)]
+    public void WriteBase64_AnyNumberOfVectors_AnnouncesTheLengthThatItWrites(int count, int dimensions)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        var announced = 0L;
+        var vectors = Enumerable.Range(0, count).Select(i => Enumerable.Repeat((float)i, dimensions).ToArray()).ToArray();
+
+        EmbeddingResponseWriter.WriteBase64(output, "a \"quoted\" näme", vectors, 12_345, length => announced = length);
+
+        Assert.Equal(output.WrittenCount, announced);
+        var root = JsonDocument.Parse(output.WrittenMemory).RootElement;
+        Assert.Equal("a \"quoted\" näme", root.GetProperty("model").GetString());
+        Assert.Equal(12_345, root.GetProperty("usage").GetProperty("total_tokens").GetInt64());
+        Assert.Equal(Enumerable.Range(0, count), root.GetProperty("data").EnumerateArray().Select(item => item.GetProperty("index").GetInt32()));
+    }
+
     [Fact]
     public void Write_Base64OfManyVectors_AllocatesNothingPerVector()
     {
         var vectors = Enumerable.Range(0, 100).Select(_ => new float[384]).ToArray();
         var output = new ArrayBufferWriter<byte>(1 << 20);
-        EmbeddingResponseWriter.Write(output, "m", vectors, 1, base64: true);
+        EmbeddingResponseWriter.WriteBase64(output, "m", vectors, 1, static _ => { });
         output.ResetWrittenCount();
 
         var before = GC.GetAllocatedBytesForCurrentThread();
-        EmbeddingResponseWriter.Write(output, "m", vectors, 1, base64: true);
+        EmbeddingResponseWriter.WriteBase64(output, "m", vectors, 1, static _ => { });
 
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 2_000);
     }
@@ -55,7 +74,15 @@ public sealed class EmbeddingResponseWriterTests
     private static JsonElement Write(bool base64)
     {
         var output = new ArrayBufferWriter<byte>();
-        EmbeddingResponseWriter.Write(output, "the-model", s_vectors, 7, base64);
+        if (base64)
+        {
+            EmbeddingResponseWriter.WriteBase64(output, "the-model", s_vectors, 7, _ => { });
+        }
+        else
+        {
+            EmbeddingResponseWriter.Write(output, "the-model", s_vectors, 7);
+        }
+
         return JsonDocument.Parse(output.WrittenMemory).RootElement;
     }
 }

@@ -21,11 +21,32 @@ public enum DocumentPriority
 /// <param name="Title">Its title, part of keyword search: at most 1,000 characters.</param>
 /// <param name="Metadata">A JSON object that filters refer to: at most 64 KiB.</param>
 /// <param name="Priority">How soon it is indexed.</param>
+/// <param name="Chunks">
+/// The document as prepared chunks, in order, at most 2,000: nothing is cut then. Without a text, the chunks' texts with empty lines between are the
+/// text; with one, each chunk must stand in it.
+/// </param>
 public sealed record DocumentPut(
-    [Required(AllowEmptyStrings = true), StringLength(DocumentLimits.MaxTextLength)] string Text,
+    [StringLength(DocumentLimits.MaxTextLength)] string? Text = null,
     [StringLength(DocumentLimits.MaxTitleLength)] string Title = "",
     JsonElement? Metadata = null,
-    DocumentPriority Priority = DocumentPriority.Normal);
+    DocumentPriority Priority = DocumentPriority.Normal,
+    [MaxLength(DocumentLimits.MaxChunks)] IReadOnlyList<PreparedChunk>? Chunks = null);
+
+/// <summary>A chunk that the caller has prepared.</summary>
+/// <param name="Text">Its text: 1 to 8,192 characters, not only white space.</param>
+/// <param name="Vector">
+/// Its vector in the space that serves the workspace: as many numbers as the space has dimensions, finite, not all zero. Brought to unit length
+/// where the space's vectors have it. Without one it is computed. Of chunks with the same text in a document, the first vector counts for all.
+/// </param>
+/// <param name="Heading">The headings above it: at most 1,000 characters.</param>
+/// <param name="Start">Characters (UTF-16) before it in the document's text; found by itself when it is left out. Only with a text.</param>
+/// <param name="Overlap">Characters at its beginning that repeat the chunk before it: fewer than it has.</param>
+public sealed record PreparedChunk(
+    [Required, StringLength(DocumentLimits.MaxChunkLength, MinimumLength = 1)] string Text,
+    IReadOnlyList<float>? Vector = null,
+    [StringLength(DocumentLimits.MaxTitleLength)] string Heading = "",
+    int? Start = null,
+    int Overlap = 0);
 
 /// <summary>One document of a batch.</summary>
 /// <param name="Id">The caller's own id, unique in the workspace: see <see cref="DocumentLimits"/>.</param>
@@ -33,12 +54,14 @@ public sealed record DocumentPut(
 /// <param name="Title">As in <see cref="DocumentPut"/>.</param>
 /// <param name="Metadata">As in <see cref="DocumentPut"/>.</param>
 /// <param name="Priority">As in <see cref="DocumentPut"/>.</param>
+/// <param name="Chunks">As in <see cref="DocumentPut"/>.</param>
 public sealed record BatchDocument(
     [Required, StringLength(DocumentLimits.MaxIdLength, MinimumLength = 1)] string Id,
-    [Required(AllowEmptyStrings = true), StringLength(DocumentLimits.MaxTextLength)] string Text,
+    [StringLength(DocumentLimits.MaxTextLength)] string? Text = null,
     [StringLength(DocumentLimits.MaxTitleLength)] string Title = "",
     JsonElement? Metadata = null,
-    DocumentPriority Priority = DocumentPriority.Normal);
+    DocumentPriority Priority = DocumentPriority.Normal,
+    [MaxLength(DocumentLimits.MaxChunks)] IReadOnlyList<PreparedChunk>? Chunks = null);
 
 /// <summary>Documents that are put together: all in one transaction, or none.</summary>
 /// <param name="Documents">1 to 1,000 documents with different ids.</param>
@@ -53,6 +76,12 @@ public static class DocumentLimits
 
     /// <summary>Characters of a text.</summary>
     public const int MaxTextLength = 2_000_000;
+
+    /// <summary>Prepared chunks of a document.</summary>
+    public const int MaxChunks = 2_000;
+
+    /// <summary>Characters of a prepared chunk.</summary>
+    public const int MaxChunkLength = 8_192;
 
     /// <summary>Characters of a title.</summary>
     public const int MaxTitleLength = 1_000;

@@ -25,7 +25,9 @@ public enum DocumentState
 /// <param name="Text">The text, without NUL characters.</param>
 /// <param name="Metadata">A JSON object, as text.</param>
 /// <param name="Priority">0 low, 1 normal, 2 high.</param>
-public sealed record DocumentInput(string Id, string Title, string Text, string Metadata, short Priority);
+/// <param name="Chunks">Its chunks, in order, or null when the worker is to cut the text.</param>
+public sealed record DocumentInput(
+    string Id, string Title, string Text, string Metadata, short Priority, IReadOnlyList<PreparedChunkRow>? Chunks = null);
 
 /// <summary>What a write did to one document.</summary>
 public sealed record DocumentWriteRow(string Id, long Revision, bool Changed, bool Created, DocumentState State);
@@ -66,17 +68,18 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
     // $7 is the revision that must be there, 0 when none must be; a write that comes between is seen by the second condition.
     // Ordered by id, so that two batches that share documents cannot wait for each other in a circle.
     private const string PutSql = """
-        INSERT INTO documents AS d (workspace_id, document_id, title, text, metadata, priority)
-        SELECT $1, i.id, i.title, i.text, i.metadata::jsonb, i.priority
-        FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[]) AS i (id, title, text, metadata, priority)
+        INSERT INTO documents AS d (workspace_id, document_id, title, text, metadata, priority, prepared)
+        SELECT $1, i.id, i.title, i.text, i.metadata::jsonb, i.priority, i.prepared
+        FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $8::bytea[])
+            AS i (id, title, text, metadata, priority, prepared)
         WHERE coalesce($7, 0) = 0
             OR EXISTS (SELECT FROM documents e WHERE e.workspace_id = $1 AND e.document_id = i.id AND e.revision = $7)
         ORDER BY i.id
         ON CONFLICT (workspace_id, document_id) DO UPDATE
         SET title = excluded.title, text = excluded.text, metadata = excluded.metadata, priority = excluded.priority,
-            revision = nextval('document_revision'), updated_at = now()
-        WHERE (d.title, d.text, d.metadata, d.priority)
-            IS DISTINCT FROM (excluded.title, excluded.text, excluded.metadata, excluded.priority)
+            prepared = excluded.prepared, revision = nextval('document_revision'), updated_at = now()
+        WHERE (d.title, d.text, d.metadata, d.priority, d.prepared)
+            IS DISTINCT FROM (excluded.title, excluded.text, excluded.metadata, excluded.priority, excluded.prepared)
             AND ($7 IS NULL OR d.revision = $7)
         RETURNING d.document_id, d.xmax = 0
         """;
@@ -128,6 +131,7 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         int workspaceId, IReadOnlyList<DocumentInput> documents, long? expected, CancellationToken cancellationToken)
     {
         var ids = documents.Select(d => d.Id).ToArray();
+        var digests = documents.Select(d => PreparedChunks.DigestOf(d.Chunks)).ToArray();
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
 
         // A batch without an explicit transaction is one implicit transaction.
@@ -146,11 +150,17 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
                         new() { Value = documents.Select(d => d.Metadata).ToArray() },
                         new() { Value = documents.Select(d => d.Priority).ToArray() },
                         new() { Value = expected ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint },
+                        new() { Value = digests, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
                     },
                 },
                 new(StatesSql) { Parameters = { new() { Value = workspaceId }, new() { Value = ids } } },
             },
         };
+        if (documents.Any(d => d.Chunks is { Count: > 0 }))
+        {
+            batch.BatchCommands.Add(PreparedChunks.CreateInsert(workspaceId, documents, digests));
+        }
+
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         var changed = new Dictionary<string, bool>();
         while (await reader.ReadAsync(cancellationToken))
@@ -165,6 +175,11 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
             var id = reader.GetString(0);
             written.Add(id, new(
                 id, reader.GetInt64(1), changed.TryGetValue(id, out var created), created, (DocumentState)reader.GetInt32(2)));
+        }
+
+        // A statement that fails says so when its result is read.
+        while (await reader.NextResultAsync(cancellationToken))
+        {
         }
 
         return written;

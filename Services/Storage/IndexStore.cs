@@ -10,8 +10,18 @@ namespace RagPlatform.Storage;
 /// <param name="Routed">Whether the workspace's route holds the space.</param>
 /// <param name="DocumentKey">The document, or null when it is gone.</param>
 /// <param name="Text">Its text, or null when it is gone.</param>
+/// <param name="Given">What the index has of given vectors: <see cref="IndexDocument.Given"/> of the last write; empty if there are none.</param>
+/// <param name="Prepared">Its prepared chunks, or null when the text is to be cut.</param>
 public sealed record IndexSource(
-    IndexTask Task, string Workspace, ChunkingRow Chunking, SpaceRow Space, bool Routed, long? DocumentKey, string? Text);
+    IndexTask Task,
+    string Workspace,
+    ChunkingRow Chunking,
+    SpaceRow Space,
+    bool Routed,
+    long? DocumentKey,
+    string? Text,
+    byte[] Given,
+    IReadOnlyList<PreparedChunkRow>? Prepared);
 
 /// <summary>A chunk as the index shall have it.</summary>
 /// <param name="Hash">The first 16 bytes of SHA-256 of the text in UTF-8.</param>
@@ -20,7 +30,7 @@ public sealed record IndexSource(
 /// <param name="Overlap">Characters at its beginning that repeat the passage before it.</param>
 /// <param name="Heading">The headings above it.</param>
 /// <param name="Text">Its text.</param>
-/// <param name="Vector">Its vector; empty when the space has one of that hash in the document already.</param>
+/// <param name="Vector">Its vector, which replaces one that is there; empty when the space has one of that hash in the document already.</param>
 public sealed record IndexChunk(
     byte[] Hash, int Occurrence, int Start, int Overlap, string Heading, string Text, ReadOnlyMemory<float> Vector);
 
@@ -29,7 +39,8 @@ public sealed record IndexChunk(
 /// <param name="DocumentKey">The document.</param>
 /// <param name="TextHash">SHA-256 of the text that was cut, 32 bytes.</param>
 /// <param name="Chunks">Its chunks, in order.</param>
-public sealed record IndexDocument(IndexTask Task, long DocumentKey, byte[] TextHash, IReadOnlyList<IndexChunk> Chunks);
+/// <param name="Given">Of the chunks whose vector was given: hash of the text and hash of the vector, 16 bytes each, one after the other.</param>
+public sealed record IndexDocument(IndexTask Task, long DocumentKey, byte[] TextHash, IReadOnlyList<IndexChunk> Chunks, byte[] Given);
 
 /// <summary>What became of a document that was to be written.</summary>
 public enum IndexOutcome
@@ -50,11 +61,12 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
     private const string LoadSql = $"""
         SELECT t.i, w.name, w.chunk_strategy, w.chunk_target, w.chunk_overlap,
                EXISTS (SELECT FROM route_spaces r WHERE r.workspace_id = t.workspace_id AND r.space_id = t.space_id),
-               d.document_key, d.text, {SpaceRow.Columns}
+               d.document_key, d.text, d.prepared IS NOT NULL, x.given, {SpaceRow.Columns}
         FROM unnest($1::int[], $2::text[], $3::int[]) WITH ORDINALITY AS t (workspace_id, document_id, space_id, i)
         JOIN workspaces w ON w.workspace_id = t.workspace_id
         JOIN spaces s ON s.space_id = t.space_id
         LEFT JOIN documents d ON d.workspace_id = t.workspace_id AND d.document_id = t.document_id
+        LEFT JOIN indexed_documents x ON x.workspace_id = d.workspace_id AND x.document_key = d.document_key AND x.space_id = t.space_id
         ORDER BY t.i
         """;
 
@@ -74,18 +86,39 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
         command.Parameters.Add(new() { Value = tasks.Select(t => t.WorkspaceId).ToArray() });
         command.Parameters.Add(new() { Value = tasks.Select(t => t.DocumentId).ToArray() });
         command.Parameters.Add(new() { Value = tasks.Select(t => t.SpaceId).ToArray() });
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var sources = new List<IndexSource>(tasks.Count);
-        while (await reader.ReadAsync(cancellationToken))
+        var prepared = new List<int>();
+        await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
         {
-            sources.Add(new(
-                tasks[(int)reader.GetInt64(0) - 1],
-                reader.GetString(1),
-                new ChunkingRow(reader.GetString(2), reader.GetInt32(3), reader.GetInt32(4)),
-                SpaceRow.Read(reader, 8),
-                reader.GetBoolean(5),
-                reader.IsDBNull(6) ? null : reader.GetInt64(6),
-                reader.IsDBNull(7) ? null : reader.GetString(7)));
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                if (!reader.IsDBNull(6) && reader.GetBoolean(8))
+                {
+                    prepared.Add(sources.Count);
+                }
+
+                sources.Add(new(
+                    tasks[(int)reader.GetInt64(0) - 1],
+                    reader.GetString(1),
+                    new ChunkingRow(reader.GetString(2), reader.GetInt32(3), reader.GetInt32(4)),
+                    SpaceRow.Read(reader, 10),
+                    reader.GetBoolean(5),
+                    reader.IsDBNull(6) ? null : reader.GetInt64(6),
+                    reader.IsDBNull(7) ? null : reader.GetString(7),
+                    reader.IsDBNull(9) ? [] : reader.GetFieldValue<byte[]>(9),
+                    null));
+            }
+        }
+
+        // A document that is changed between the two reads has lost its task to the change: what is read of it is not written.
+        if (prepared.Count > 0)
+        {
+            var chunks = await PreparedChunks.ListAsync(
+                dataSource, [.. prepared.Select(i => (sources[i].Task.WorkspaceId, sources[i].DocumentKey!.Value)).Distinct()], cancellationToken);
+            foreach (var i in prepared)
+            {
+                sources[i] = sources[i] with { Prepared = [.. chunks[sources[i].DocumentKey!.Value]] };
+            }
         }
 
         Failpoint.Hit("load.done");

@@ -56,6 +56,11 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
             WHERE v.workspace_id = i.workspace_id AND v.document_key = i.document_key AND v.content_hash = i.content_hash LIMIT 1) v
         """;
 
+    private const string DeleteVectorsSql = """
+        DELETE FROM {0} v USING unnest($1::int[], $2::bigint[]) AS i (workspace_id, chunk_id)
+        WHERE v.workspace_id = i.workspace_id AND v.chunk_id = i.chunk_id
+        """;
+
     private const string DeleteSql = """
         DELETE FROM chunks c USING unnest($1::int[], $2::bigint[]) AS i (workspace_id, chunk_id)
         WHERE c.workspace_id = i.workspace_id AND c.chunk_id = i.chunk_id
@@ -69,12 +74,12 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         """;
 
     private const string RecordSql = """
-        INSERT INTO indexed_documents (workspace_id, document_key, space_id, revision, text_hash, chunks)
-        SELECT i.workspace_id, i.document_key, $1, i.revision, i.text_hash, i.chunks
-        FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::bytea[], $6::int[])
-            AS i (workspace_id, document_key, revision, text_hash, chunks)
+        INSERT INTO indexed_documents (workspace_id, document_key, space_id, revision, text_hash, chunks, given)
+        SELECT i.workspace_id, i.document_key, $1, i.revision, i.text_hash, i.chunks, i.given
+        FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::bytea[], $6::int[], $7::bytea[])
+            AS i (workspace_id, document_key, revision, text_hash, chunks, given)
         ON CONFLICT (workspace_id, document_key, space_id) DO UPDATE
-        SET revision = excluded.revision, text_hash = excluded.text_hash, chunks = excluded.chunks, indexed_at = now()
+        SET revision = excluded.revision, text_hash = excluded.text_hash, chunks = excluded.chunks, given = excluded.given, indexed_at = now()
         """;
 
     private const string FinishSql = """
@@ -177,6 +182,7 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         var fresh = new List<NewChunk>();
         var vectors = new List<(int Workspace, long Document, long Chunk, byte[] Hash, ReadOnlyMemory<float> Vector)>();
         var moved = new List<(int Workspace, long Chunk, int Ordinal, IndexChunk To)>();
+        var replaced = new List<(int Workspace, long Chunk)>();
         var kept = new HashSet<long>();
         foreach (var document in written)
         {
@@ -191,9 +197,13 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
                 }
 
                 kept.Add(stored.ChunkId);
-                if (!stored.HasVector)
+                if (!stored.HasVector || !chunk.Vector.IsEmpty)
                 {
                     vectors.Add((workspace, document.DocumentKey, stored.ChunkId, chunk.Hash, chunk.Vector));
+                    if (stored.HasVector)
+                    {
+                        replaced.Add((workspace, stored.ChunkId));
+                    }
                 }
 
                 if ((stored.Ordinal, stored.Start, stored.Overlap, stored.Heading) != (ordinal, chunk.Start, chunk.Overlap, chunk.Heading))
@@ -213,6 +223,14 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
             {
                 vectors.Add((fresh[i].Workspace, fresh[i].Document, ids[i], fresh[i].Chunk.Hash, fresh[i].Chunk.Vector));
             }
+        }
+
+        if (replaced.Count > 0)
+        {
+            await using var delete = new NpgsqlCommand(Sql(DeleteVectorsSql), connection);
+            delete.Parameters.Add(Array(replaced.Select(r => r.Workspace)));
+            delete.Parameters.Add(Array(replaced.Select(r => r.Chunk)));
+            await delete.ExecuteNonQueryAsync(cancellationToken);
         }
 
         await CopyVectorsAsync([.. vectors.Where(v => !v.Vector.IsEmpty)], cancellationToken);
@@ -271,6 +289,7 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
                 Array(written.Select(d => _locked[d.DocumentKey].Revision)),
                 Array(written.Select(d => d.TextHash)),
                 Array(written.Select(d => d.Chunks.Count)),
+                Array(written.Select(d => d.Given)),
             },
         });
         batch.BatchCommands.Add(new(FinishSql)

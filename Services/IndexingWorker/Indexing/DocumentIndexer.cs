@@ -136,9 +136,13 @@ internal sealed partial class DocumentIndexer(
     private async Task IndexAsync(IndexSource source, HashSet<ContentHash> known, CancellationToken cancellationToken)
     {
         var begin = time.GetTimestamp();
-        var passages = Split(source);
+        var passages = source.Prepared is { } prepared
+            ? [.. prepared.Select(c => new Passage(c.Start, c.Overlap, c.Heading, c.Text))]
+            : Split(source);
+        var given = GivenVectors.Of(source);
+        given.Forget(known);
         Failpoint.Hit("split.done");
-        var wanted = passages.Where(p => !known.Contains(p.Hash)).DistinctBy(p => p.Hash).ToList();
+        var wanted = passages.Where(p => !known.Contains(p.Hash) && !given.Contains(p.Hash)).DistinctBy(p => p.Hash).ToList();
         var vectors = await batcher.EmbedAsync(
             source.Space, source.Workspace, source.Task.Priority, wanted.ConvertAll(p => p.Text), cancellationToken);
         Failpoint.Hit("embed.done");
@@ -147,7 +151,7 @@ internal sealed partial class DocumentIndexer(
             await queue.WarmUpAsync(source.Space.SpaceId, cancellationToken);
         }
 
-        var byHash = new Dictionary<ContentHash, ReadOnlyMemory<float>>(wanted.Count);
+        var byHash = given.Except(known);
         for (var i = 0; i < wanted.Count; i++)
         {
             byHash.Add(wanted[i].Hash, Check(vectors[i], i));
@@ -165,7 +169,7 @@ internal sealed partial class DocumentIndexer(
         }
 
         var document = new IndexDocument(
-            source.Task, source.DocumentKey!.Value, SHA256.HashData(Encoding.UTF8.GetBytes(source.Text!)), chunks);
+            source.Task, source.DocumentKey!.Value, SHA256.HashData(Encoding.UTF8.GetBytes(source.Text!)), chunks, given.ToBytes());
         var outcome = await committer.WriteAsync(source.Space, document, cancellationToken);
         if (outcome == IndexOutcome.Written)
         {

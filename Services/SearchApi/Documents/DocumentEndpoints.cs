@@ -14,6 +14,7 @@ namespace RagPlatform.SearchApi.Documents;
 internal static class DocumentEndpoints
 {
     private const int DefaultPage = 100;
+    private const int MaxErrors = 100;
 
     private const string PutExample = """{"title":"Backups","text":"# Backups\n\nRun them at night.","metadata":{"team":"ops","year":2026}}""";
 
@@ -58,12 +59,12 @@ internal static class DocumentEndpoints
         CancellationToken cancellationToken)
     {
         var errors = CheckBatch(batch.Documents);
+        var inputs = errors.Count > 0 ? [] : PrepareBatch(batch.Documents, workspace.Row.Serving, errors);
         if (errors.Count > 0)
         {
             return ApiProblems.Invalid(errors);
         }
 
-        var inputs = batch.Documents.Select(d => ToInput(d.Id, d.Title, d.Text, d.Metadata, d.Priority)).ToList();
         var (writes, complete) = await writer.PutAsync(workspace.Id, inputs, context, cancellationToken);
         var result = new DocumentBatchResult(writes);
         return complete ? TypedResults.Ok(result) : TypedResults.Accepted((string?)null, result);
@@ -95,7 +96,8 @@ internal static class DocumentEndpoints
         CancellationToken cancellationToken)
     {
         var errors = new Dictionary<string, string[]>();
-        Check(errors, "", id.Value, "id", document.Title, document.Text, document.Metadata);
+        Check(errors, "", id.Value, "id", document.Title, document.Text, document.Chunks is not null, document.Metadata);
+        var prepared = PreparedText.Read(document.Text, document.Chunks, workspace.Row.Serving, errors, "");
         if (errors.Count > 0)
         {
             return ApiProblems.Invalid(errors);
@@ -106,7 +108,7 @@ internal static class DocumentEndpoints
             return Preconditions.Invalid();
         }
 
-        var input = ToInput(id.Value, document.Title, document.Text, document.Metadata, document.Priority);
+        var input = ToInput(id.Value, document.Title, prepared!, document.Metadata, document.Priority);
         if (await writer.PutAsync(workspace.Id, input, expected, context, cancellationToken) is not { } written)
         {
             return Preconditions.Failed();
@@ -168,7 +170,6 @@ internal static class DocumentEndpoints
     /// <summary>Everything that is wrong with a batch, by path. At most 100 entries: nobody reads more.</summary>
     internal static Dictionary<string, string[]> CheckBatch(IReadOnlyList<BatchDocument> documents)
     {
-        const int MaxErrors = 100;
         var errors = new Dictionary<string, string[]>();
         var positions = new Dictionary<string, int>(documents.Count, StringComparer.Ordinal);
         for (var i = 0; i < documents.Count && errors.Count < MaxErrors; i++)
@@ -181,7 +182,7 @@ internal static class DocumentEndpoints
                 continue;
             }
 
-            Check(errors, path + ".", document.Id, "id", document.Title, document.Text, document.Metadata);
+            Check(errors, path + ".", document.Id, "id", document.Title, document.Text, document.Chunks is not null, document.Metadata);
             if (!positions.TryAdd(document.Id, i))
             {
                 errors[path + ".id"] = [$"The id is that of documents[{positions[document.Id]}] as well: ids of a batch must differ."];
@@ -192,11 +193,13 @@ internal static class DocumentEndpoints
     }
 
     private static void Check(
-        Dictionary<string, string[]> errors, string prefix, string id, string idField, string title, string text, JsonElement? metadata)
+        Dictionary<string, string[]> errors, string prefix, string id, string idField, string title, string? text, bool chunked, JsonElement? metadata)
     {
         Add(idField, DocumentRules.CheckId(id));
         Add("title", DocumentRules.CheckText(title));
-        Add("text", DocumentRules.CheckText(text));
+        Add("text", text is not null ? DocumentRules.CheckText(text)
+            : chunked ? null
+            : "A text is required, and must not be null, where no chunks are put.");
         Add("metadata", DocumentRules.CheckMetadata(metadata));
 
         void Add(string field, string? message)
@@ -208,8 +211,25 @@ internal static class DocumentEndpoints
         }
     }
 
-    private static DocumentInput ToInput(string id, string title, string text, JsonElement? metadata, DocumentPriority priority) =>
-        new(id, title, text, DocumentRules.ToJson(metadata), (short)priority);
+    private static List<DocumentInput> PrepareBatch(
+        IReadOnlyList<BatchDocument> documents, SpaceRow space, Dictionary<string, string[]> errors)
+    {
+        var inputs = new List<DocumentInput>(documents.Count);
+        for (var i = 0; i < documents.Count && errors.Count < MaxErrors; i++)
+        {
+            var document = documents[i];
+            var path = string.Create(CultureInfo.InvariantCulture, $"documents[{i}].");
+            if (PreparedText.Read(document.Text, document.Chunks, space, errors, path) is { } prepared)
+            {
+                inputs.Add(ToInput(document.Id, document.Title, prepared, document.Metadata, document.Priority));
+            }
+        }
+
+        return inputs;
+    }
+
+    private static DocumentInput ToInput(string id, string title, PreparedText text, JsonElement? metadata, DocumentPriority priority) =>
+        new(id, title, text.Text, DocumentRules.ToJson(metadata), (short)priority, text.Chunks);
 
     private static JsonElement ParseMetadata(string json) => JsonElement.Parse(json);
 }

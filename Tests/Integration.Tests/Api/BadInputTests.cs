@@ -20,6 +20,13 @@ public sealed class BadInputTests(ApiFixture api) : IClassFixture<ApiFixture>
         { "{}", "text", "required" },
         { """{"text":1}""", "text", "a string" },
         { """{"text":null}""", "text", "null" },
+        { """{"chunks":[{"text":"a","vector":[1]}]}""", "chunks[0].vector", "8 dimensions" },
+        { """{"chunks":[{"text":"a"},{"text":"a","vector":[1e39,0,0,0,0,0,0,0]}]}""", "chunks[1].vector", "finite" },
+        { """{"chunks":[{"text":"a","vector":[0,0,0,0,0,0,0,0]}]}""", "chunks[0].vector", "zero" },
+        { """{"chunks":[{"text":"x""" + new string('x', 8_192) + "\"}]}", "chunks[0].text", "8192" },
+        { """{"chunks":[{}]}""", "chunks[0].text", "required" },
+        { """{"chunks":[null]}""", "chunks[0]", "object" },
+        { """{"text":"a","chunks":[{"text":"b"}]}""", "chunks[0].text", "does not hold" },
         { """{"text":"a","titel":"b"}""", "titel", "no member" },
         { """{"text":"a","text":"b"}""", "text", "twice" },
         { """{"text":"a","priority":"urgent"}""", "priority", "low, normal, high" },
@@ -42,6 +49,30 @@ public sealed class BadInputTests(ApiFixture api) : IClassFixture<ApiFixture>
         var response = await SendAsync(HttpMethod.Put, await DocumentsAsync() + "/x", body);
 
         await ExpectAsync(response, HttpStatusCode.BadRequest, field, reason);
+    }
+
+    [Fact]
+    public async Task PutDocuments_VectorOfOtherDimensions_NamesDocumentChunkAndVector()
+    {
+        const string Body = """{"documents":[{"id":"a","text":"a"},{"id":"b","chunks":[{"text":"c"},{"text":"d"},{"text":"e","vector":[1,2]}]}]}""";
+
+        await ExpectAsync(
+            await SendAsync(HttpMethod.Post, await DocumentsAsync(), Body), HttpStatusCode.BadRequest, "documents[1].chunks[2].vector", "8 dimensions");
+    }
+
+    [Fact]
+    public async Task PutDocument_PreparedChunks_AreStoredOnce()
+    {
+        const string Body = """{"chunks":[{"text":"one","vector":[2,0,0,0,0,0,0,0]},{"text":"two"}]}""";
+        var path = await DocumentsAsync() + "/x";
+
+        using var created = await SendAsync(HttpMethod.Put, path, Body);
+        using var again = await SendAsync(HttpMethod.Put, path, Body);
+
+        Assert.Equal(HttpStatusCode.Created, created.StatusCode);
+        Assert.Contains("\"changed\":false", await again.Content.ReadAsStringAsync(s_none), StringComparison.Ordinal);
+        using var read = await api.Http.GetAsync(path, s_none);
+        Assert.Contains("\"text\":\"one\\n\\ntwo\"", await read.Content.ReadAsStringAsync(s_none), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -127,6 +127,12 @@ internal sealed class TestWorkspace(TestDatabase database, int id, string name, 
     public async Task PutAsync(params (string Id, string Text)[] documents) => await _documents.PutAsync(
         Id, [.. documents.Select(d => new DocumentInput(d.Id, "Title of " + d.Id, d.Text, "{}", 1))], TestContext.Current.CancellationToken);
 
+    public async Task PutPreparedAsync(string id, string text, params (string Text, float[]? Vector)[] chunks) => await _documents.PutAsync(
+        Id,
+        [new(id, "", text, "{}", 1, [.. chunks.Select((c, i) =>
+            new PreparedChunkRow(c.Text, i, 0, "", c.Vector is null ? null : Space.SpaceId, c.Vector))])],
+        TestContext.Current.CancellationToken);
+
     public Task<bool> DeleteAsync(string id) => _documents.DeleteAsync(Id, id, TestContext.Current.CancellationToken);
 
     public Task<long> CountAsync(string table) =>

@@ -38,7 +38,7 @@ internal static class TelemetryExtensions
     {
         var configuration = builder.Configuration;
         var options = configuration.GetSection(TelemetryOptions.Section).Get<TelemetryOptions>() ?? new();
-        var export = options.Export && configuration[EndpointKey] is { Length: > 0 };
+        var export = configuration[EndpointKey] is { Length: > 0 };
         var name = configuration["OTEL_SERVICE_NAME"] ?? serviceName ?? builder.Environment.ApplicationName;
 
         builder.Services.AddMetrics();
@@ -52,12 +52,16 @@ internal static class TelemetryExtensions
         }
 
         builder.Services.AddSingleton<IStartupFilter, RequestTags>();
-        builder.Services.AddSingleton(services => Sdk.CreateTracerProviderBuilder()
-            .ConfigureServices(inner => inner.AddSingleton(services.GetRequiredService<IConfiguration>()))
-            .SetResourceBuilder(CreateResource(configuration, name))
-            .AddSource(Sources)
-            .AddOtlpExporter()
-            .Build()!);
+        if (options.ExportTraces)
+        {
+            builder.Services.AddSingleton(services => Sdk.CreateTracerProviderBuilder()
+                .ConfigureServices(inner => inner.AddSingleton(services.GetRequiredService<IConfiguration>()))
+                .SetResourceBuilder(CreateResource(configuration, name))
+                .AddSource(Sources)
+                .AddOtlpExporter()
+                .Build()!);
+        }
+
         builder.Logging.AddOpenTelemetry(logging =>
         {
             logging.SetResourceBuilder(CreateResource(configuration, name));

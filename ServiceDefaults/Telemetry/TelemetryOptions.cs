@@ -7,10 +7,10 @@ public sealed class TelemetryOptions
     public const string Section = "Telemetry";
 
     /// <summary>
-    /// Whether traces, metrics and logs are sent to <c>OTEL_EXPORTER_OTLP_ENDPOINT</c>, when that is set. A process that hosts several
-    /// services leaves it on for one of them only: activity sources belong to the process, so each exporter would send everything once
-    /// more.
+    /// Whether traces are sent to <c>OTEL_EXPORTER_OTLP_ENDPOINT</c>, when that is set; metrics and logs are in any case. A process that
+    /// hosts several services leaves it on for one of them only: activity sources belong to the process, so each exporter would send
+    /// every span once more.
     /// </summary>
     /// <value>The default is <see langword="true"/>.</value>
-    public bool Export { get; set; } = true;
+    public bool ExportTraces { get; set; } = true;
 }

@@ -283,6 +283,8 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         // First, so that files and the environment win over it; the settings of the node itself win over everything.
         builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource { InitialData = LogLevels() });
         builder.Configuration.AddInMemoryCollection(_settings);
+        // One of them sends the spans of the process.
+        builder.Configuration.AddInMemoryCollection([new("Telemetry:ExportTraces", _services.Count == 0 ? "true" : "false")]);
         builder.Configuration.AddInMemoryCollection(_options.Settings);
         builder.WebHost.UseUrls($"http://{new IPEndPoint(IPAddress.Parse(_options.Listen), port)}");
         // Beside the data, not in the home folder, where they would outlive it.

@@ -25,7 +25,17 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         """;
 
     // {0} is the table of a registered space, {1} its type.
-    private const string ReachesSql = "SELECT count(*) = $1 FROM (SELECT FROM {0} LIMIT $1) t";
+    // While much is still coming in, an index would make each row cost several times as much: it waits for the backlog to shrink, but not for
+    // ever, since exact comparison gets slower with each row.
+    private const string IsWorthItSql = """
+        SELECT (SELECT count(*) FROM (SELECT FROM {0} LIMIT $1) t) = $1
+           AND ((SELECT count(*) FROM (SELECT FROM tasks WHERE space_id = $2 LIMIT $3) t) < $3
+             OR (SELECT count(*) FROM (SELECT FROM {0} LIMIT $4) t) = $4)
+        """;
+
+    // Of the least rows: tasks that wait when it is still a backlog, rows after which the index does not wait any more.
+    private const int BacklogShare = 10;
+    private const int PatienceFactor = 40;
 
     private const string DropSql = "DROP INDEX CONCURRENTLY IF EXISTS {0}_hnsw";
 
@@ -34,8 +44,9 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         """;
 
     /// <summary>
-    /// Builds the index of a space once its table has enough rows: below, an exact scan is as fast, and loading costs less. Neither reads nor
-    /// writes are blocked. Only one worker builds an index at a time.
+    /// Builds the index of a space once its table has enough rows: below, an exact scan is as fast, and loading costs less. While a tenth of
+    /// that number of tasks waits, it is put off until the table has 40 times as many. Neither reads nor writes are blocked. Only one worker
+    /// builds an index at a time.
     /// </summary>
     /// <param name="space">The space.</param>
     /// <param name="minRows">Rows from which on the index is worth it.</param>
@@ -49,7 +60,7 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         ArgumentNullException.ThrowIfNull(space);
         if (space.Dimensions > MaxDimensions
             || await StateAsync(space, cancellationToken) is 1 or 2
-            || !await ReachesAsync(space, minRows, cancellationToken))
+            || !await IsWorthItAsync(space, minRows, cancellationToken))
         {
             return false;
         }
@@ -116,10 +127,13 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    private async Task<bool> ReachesAsync(SpaceRow space, int rows, CancellationToken cancellationToken)
+    private async Task<bool> IsWorthItAsync(SpaceRow space, int rows, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand(string.Format(null, ReachesSql, space.VectorTable));
+        await using var command = dataSource.CreateCommand(string.Format(null, IsWorthItSql, space.VectorTable));
         command.Parameters.Add(new() { Value = (long)rows });
+        command.Parameters.Add(new() { Value = space.SpaceId });
+        command.Parameters.Add(new() { Value = Math.Max(1L, rows / BacklogShare) });
+        command.Parameters.Add(new() { Value = (long)rows * PatienceFactor });
         return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 }

@@ -8,13 +8,14 @@ using RagPlatform.SingleNode.ScriptedProvider;
 
 namespace RagPlatform.Cli.Drill;
 
-/// <summary><c>rag drill</c>: lets things die, and looks whether anything was lost.</summary>
+/// <summary><c>rag drill</c>: lets things die or collide, and looks whether anything was lost or mixed up.</summary>
 internal static class DrillCommand
 {
     /// <summary>Makes the command.</summary>
-    public static Command Create(CliContext context) => new("drill", "Kill parts of a temporary instance, and prove that nothing is lost.")
+    public static Command Create(CliContext context) => new("drill", "Put a temporary instance through trouble, and prove that nothing is lost, stale or mixed up.")
     {
         CreateIndexing(context),
+        SearchDrill.Create(context),
         DrillWorker.Create(context),
     };
 

@@ -16,6 +16,9 @@ internal sealed partial class GenerationSignal(
 
     private readonly ConcurrentDictionary<int, TaskCompletionSource> _waiting = new();
 
+    /// <summary>Called with the <c>workspace_id</c> when a workspace has changed, on the listening thread: it must return quickly.</summary>
+    public event Action<int>? Raised;
+
     /// <summary>A task that completes at the next change of the workspace. Take it before looking at the state, so that no change falls between.</summary>
     public Task NextAsync(int workspaceId) =>
         _waiting.GetOrAdd(workspaceId, static _ => new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
@@ -64,6 +67,7 @@ internal sealed partial class GenerationSignal(
     {
         workspaces.Invalidate(workspaceId);
         Wake(workspaceId);
+        Raised?.Invoke(workspaceId);
     }
 
     private void Wake(int workspaceId)

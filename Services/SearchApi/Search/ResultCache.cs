@@ -30,13 +30,15 @@ internal sealed class ResultCache : IDisposable
     }
 
     /// <summary>The key of a search's answer. Text and filter are hashed, so that they are not readable in Valkey.</summary>
-    public static string KeyOf(SearchJob job, long generation)
-    {
-        var canonical = JsonSerializer.SerializeToUtf8Bytes(job.Request with { MinGeneration = null, NoCache = false }, RagJson.Options);
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"rag:search:v1:{job.WorkspaceId}:{generation}:{job.Space.Id}:{Convert.ToHexStringLower(SHA256.HashData(canonical))}");
-    }
+    /// <param name="job">The search.</param>
+    /// <param name="generation">The generation that the answer reflects at least.</param>
+    /// <param name="hash">What <see cref="HashOf"/> says of its request.</param>
+    public static string KeyOf(SearchJob job, long generation, string hash) => string.Create(
+        CultureInfo.InvariantCulture, $"rag:search:v1:{job.WorkspaceId}:{generation}:{job.Space.Id}:{hash}");
+
+    /// <summary>Equal for requests that have the same answer.</summary>
+    public static string HashOf(SearchRequest request) => Convert.ToHexStringLower(SHA256.HashData(
+        JsonSerializer.SerializeToUtf8Bytes(request with { MinGeneration = null, NoCache = false }, RagJson.Options)));
 
     /// <summary>Finds an answer, or joins in computing it when somebody else does already, or computes it.</summary>
     /// <param name="key">The answer's key.</param>

@@ -23,6 +23,10 @@ internal static class SearchEndpoints
         builder.Services.AddSingleton<SearchGate>();
         builder.Services.AddSingleton<ResultCache>();
         builder.Services.AddSingleton<SearchService>();
+        builder.Services.AddSingleton<PopularQueries>();
+        builder.Services.AddSingleton<WarmUp>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<WarmUp>());
+        builder.Services.AddHealthChecks().AddCheck<WarmUp>("warm-up");
         builder.Services.AddHostedService<IndexPromotion>();
         return builder;
     }

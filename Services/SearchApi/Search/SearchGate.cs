@@ -23,6 +23,9 @@ internal sealed class SearchGate(IOptions<SearchOptions> options, SearchMetrics 
     private int _waiting;
     private double _averageSeconds;
 
+    /// <summary>Whether somebody waits, or would have to.</summary>
+    public bool IsBusy => _places.CurrentCount == 0;
+
     /// <summary>Runs a search when its turn has come.</summary>
     /// <exception cref="SearchOverloadException">Its turn would not come in time.</exception>
     public async Task<T> RunAsync<T>(Func<Task<T>> search, CancellationToken cancellationToken)

@@ -72,6 +72,16 @@ public sealed class SearchOptions
     [Range(typeof(TimeSpan), "00:00:01", "7.00:00:00")]
     public TimeSpan ResultLifetime { get; set; } = TimeSpan.FromHours(1);
 
+    /// <summary>How many popular searches are answered ahead after a start, and of each workspace after it has changed.</summary>
+    /// <value>0 (none) to 1,000. The default is 50.</value>
+    [Range(0, 1_000)]
+    public int WarmUpQueries { get; set; } = 50;
+
+    /// <summary>How long answering ahead may take each time; after a start, readiness waits as long at most.</summary>
+    /// <value>100 milliseconds to 30 seconds. The default is 3 seconds.</value>
+    [Range(typeof(TimeSpan), "00:00:00.100", "00:00:30")]
+    public TimeSpan WarmUpTimeout { get; set; } = TimeSpan.FromSeconds(3);
+
     /// <summary>From how many chunks on a workspace that is less than 40 % of its space gets an HNSW index of its own; it loses it at half of that.</summary>
     /// <value>0 (never) to 100,000,000 chunks. The default is 20,000.</value>
     [Range(0, 100_000_000)]

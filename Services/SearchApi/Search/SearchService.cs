@@ -10,6 +10,7 @@ internal sealed class SearchService(
     Searcher searcher,
     ResultCache cache,
     SearchGate gate,
+    PopularQueries popular,
     SearchMetrics metrics,
     IOptions<SearchOptions> options,
     TimeProvider time)
@@ -39,13 +40,34 @@ internal sealed class SearchService(
 
         var (response, cached) = job.Request.NoCache || job.Request.Explain
             ? (await ComputeAsync(job, generation, cancellationToken), false)
-            : await cache.GetAsync(
-                ResultCache.KeyOf(job, generation), () => ComputeAsync(job, generation, CancellationToken.None), cancellationToken);
+            : await FindOrComputeAsync(job, generation, count: true, cancellationToken);
         var duration = time.GetElapsedTime(started);
         metrics.Record(duration, job.Mode, cached);
         return cached
             ? response with { Cached = true, Timings = new(duration.TotalMilliseconds, 0, 0) }
             : response with { Timings = response.Timings with { Total = duration.TotalMilliseconds } };
+    }
+
+    /// <summary>Sees to it that a search's answer is in the cache. Does not count as a search.</summary>
+    public async Task PrepareAsync(SearchJob job, CancellationToken cancellationToken)
+    {
+        if (await workspaces.FindGenerationAsync(job.WorkspaceId, cancellationToken) is { } generation)
+        {
+            await FindOrComputeAsync(job, generation, count: false, cancellationToken);
+        }
+    }
+
+    private ValueTask<(SearchResponse Response, bool Cached)> FindOrComputeAsync(
+        SearchJob job, long generation, bool count, CancellationToken cancellationToken)
+    {
+        var hash = ResultCache.HashOf(job.Request);
+        if (count)
+        {
+            popular.Count(job.Workspace, job.Request, hash);
+        }
+
+        return cache.GetAsync(
+            ResultCache.KeyOf(job, generation, hash), () => ComputeAsync(job, generation, CancellationToken.None), cancellationToken);
     }
 
     private async Task<SearchResponse> ComputeAsync(SearchJob job, long generation, CancellationToken cancellationToken) =>

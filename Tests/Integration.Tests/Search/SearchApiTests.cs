@@ -27,7 +27,15 @@ public sealed class SearchNode(Backends backends) : IAsyncLifetime
 
         var cancelled = TestContext.Current.CancellationToken;
         var (cache, _) = backends.ReserveCache();
-        _app = await SingleNodeApp.StartAsync(new() { Postgres = await backends.CreateDatabaseAsync(), Valkey = cache }, cancelled);
+        _app = await SingleNodeApp.StartAsync(
+            new()
+            {
+                Postgres = await backends.CreateDatabaseAsync(),
+                Valkey = cache,
+                // Else what is asked for again may be there before it is asked for.
+                Settings = new Dictionary<string, string?> { ["Search:WarmUpQueries"] = "0" },
+            },
+            cancelled);
         Http = new HttpClient { BaseAddress = _app.ApiAddress };
         Http.DefaultRequestHeaders.Authorization = new("Bearer", _app.AdminKey);
         Client = new RagClient(Http);

@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace RagPlatform.Integration.Tests.Search;
+namespace RagPlatform.Cli.Drill;
 
 /// <summary>Decides a filter on one document the plain way, and makes random filters and documents.</summary>
 internal static class FilterOracle

@@ -1,0 +1,206 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
+using RagPlatform.Contracts;
+using RagPlatform.SearchApi.Documents;
+using RagPlatform.ServiceDefaults.Connections;
+using RagPlatform.Storage;
+using StackExchange.Redis;
+
+namespace RagPlatform.SearchApi.Search;
+
+/// <summary>
+/// Computes the answers of popular searches before they are asked for: at start, with what Valkey remembers of earlier processes, and when a
+/// workspace has changed and is quiet again. One search at a time, so many at most, and none while others wait for their turn.
+/// </summary>
+internal sealed partial class WarmUp(
+    PopularQueries popular,
+    SearchService search,
+    SearchGate gate,
+    WorkspaceStore workspaces,
+    GenerationSignal signal,
+    CacheConnection valkey,
+    SchemaMigrator schema,
+    IOptions<SearchOptions> options,
+    TimeProvider time,
+    ILogger<WarmUp> logger) : BackgroundService, IHealthCheck
+{
+    // A sorted set of searches by how often they were asked for.
+    private const string Key = "rag:search:popular:v1";
+
+    // At each saving what was counted before loses a twentieth: after a quarter of an hour, half.
+    private const double Decay = 0.95;
+
+    private static readonly TimeSpan s_step = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_saveInterval = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_memory = TimeSpan.FromDays(1);
+
+    private readonly ConcurrentDictionary<int, long> _changed = new();
+    private volatile bool _isReady;
+
+    /// <summary>Unhealthy until the searches at start are done, or their time is over.</summary>
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(_isReady ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("Popular searches are being prepared."));
+
+    /// <summary>Writes to Valkey what was asked for since it was called last.</summary>
+    internal async Task SaveAsync(CancellationToken cancellationToken)
+    {
+        var asked = popular.TakeNew();
+        if (asked.Count == 0 || !valkey.IsAvailable)
+        {
+            return;
+        }
+
+        await valkey.TryAsync(
+            async db =>
+            {
+                var writes = db.CreateBatch();
+                List<Task> written = [writes.SortedSetCombineAndStoreAsync(SetOperation.Union, Key, [Key], [Decay])];
+                foreach (var (query, count) in asked)
+                {
+                    written.Add(writes.SortedSetIncrementAsync(Key, JsonSerializer.SerializeToUtf8Bytes(query, RagJson.Options), count));
+                }
+
+                written.Add(writes.SortedSetRemoveRangeByRankAsync(Key, 0, -1 - Math.Max(1, 2 * options.Value.WarmUpQueries)));
+                written.Add(writes.KeyExpireAsync(Key, s_memory));
+                writes.Execute();
+                await Task.WhenAll(written);
+                return true;
+            },
+            cancellationToken);
+    }
+
+    /// <inheritdoc />
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (options.Value.WarmUpQueries == 0)
+        {
+            _isReady = true;
+            return;
+        }
+
+        signal.Raised += OnRaised;
+        try
+        {
+            await BeginAsync(stoppingToken);
+            var savedAt = time.GetTimestamp();
+            while (true)
+            {
+                await Task.Delay(s_step, time, stoppingToken);
+                try
+                {
+                    await WarmChangedAsync(stoppingToken);
+                    if (time.GetElapsedTime(savedAt) >= s_saveInterval)
+                    {
+                        savedAt = time.GetTimestamp();
+                        await SaveAsync(stoppingToken);
+                    }
+                }
+                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+                {
+                    LogFailed(e.GetType().Name);
+                }
+            }
+        }
+        finally
+        {
+            signal.Raised -= OnRaised;
+            await SaveAsync(CancellationToken.None);
+        }
+    }
+
+    private async Task BeginAsync(CancellationToken stoppingToken)
+    {
+        await schema.Ready.WaitAsync(stoppingToken);
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        deadline.CancelAfter(options.Value.WarmUpTimeout);
+        try
+        {
+            await RestoreAsync(deadline.Token);
+            LogWarmed(await WarmAsync(popular.Top(null, options.Value.WarmUpQueries), deadline.Token));
+        }
+        catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+        {
+            LogFailed(e.GetType().Name);
+        }
+        finally
+        {
+            _isReady = true;
+        }
+    }
+
+    private async Task RestoreAsync(CancellationToken cancellationToken)
+    {
+        var (answered, entries) = await valkey.TryGetAsync(
+            db => db.SortedSetRangeByRankWithScoresAsync(Key, 0, options.Value.WarmUpQueries - 1, Order.Descending), cancellationToken);
+        foreach (var entry in answered ? entries! : [])
+        {
+            try
+            {
+                if (JsonSerializer.Deserialize<PopularQuery>((byte[])entry.Element!, RagJson.Options) is { Request: { } request } query)
+                {
+                    popular.Restore(query, ResultCache.HashOf(request), entry.Score);
+                }
+            }
+            catch (JsonException)
+            {
+                // Written by another version.
+            }
+        }
+    }
+
+    // Those that change all the time would be warmed in vain: only when nothing has changed for a moment.
+    private async Task WarmChangedAsync(CancellationToken cancellationToken)
+    {
+        foreach (var (workspaceId, changedAt) in _changed)
+        {
+            if (time.GetElapsedTime(changedAt) >= s_step && _changed.TryRemove(new(workspaceId, changedAt)))
+            {
+                using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+                deadline.CancelAfter(options.Value.WarmUpTimeout);
+                await WarmAsync(popular.Top(workspaceId, options.Value.WarmUpQueries), deadline.Token);
+            }
+        }
+    }
+
+    private async Task<int> WarmAsync(IReadOnlyList<PopularQuery> queries, CancellationToken cancellationToken)
+    {
+        var (warmed, known) = (0, new Dictionary<int, WorkspaceRow?>());
+        foreach (var query in queries)
+        {
+            // Whoever asks now goes first.
+            if (gate.IsBusy || cancellationToken.IsCancellationRequested)
+            {
+                break;
+            }
+
+            if (!known.TryGetValue(query.WorkspaceId, out var workspace))
+            {
+                workspace = known[query.WorkspaceId] = await workspaces.FindAsync(query.Workspace, cancellationToken);
+            }
+
+            if (workspace?.WorkspaceId != query.WorkspaceId)
+            {
+                continue;
+            }
+
+            var job = SearchRequestReader.Read(workspace, query.Request, time, out var errors);
+            if (errors.Count == 0)
+            {
+                await search.PrepareAsync(job, cancellationToken);
+                warmed++;
+            }
+        }
+
+        return warmed;
+    }
+
+    private void OnRaised(int workspaceId) => _changed[workspaceId] = time.GetTimestamp();
+
+    [LoggerMessage(1, LogLevel.Debug, "Prepared the answers of {Count} popular searches.")]
+    private partial void LogWarmed(int count);
+
+    [LoggerMessage(2, LogLevel.Debug, "Popular searches could not be prepared ({Failure}).")]
+    private partial void LogFailed(string failure);
+}

@@ -14,6 +14,7 @@ using RagPlatform.Cli.Mcp;
 using RagPlatform.Cli.Queue;
 using RagPlatform.Cli.Searching;
 using RagPlatform.Cli.Status;
+using RagPlatform.Cli.Transfer;
 using RagPlatform.Cli.Workspaces;
 using RagPlatform.Contracts;
 
@@ -31,6 +32,8 @@ internal static class RagCli
         QueueCommand.Create,
         DeadLettersCommand.Create,
         WorkspaceCommand.Create,
+        ExportCommand.Create,
+        ImportCommand.Create,
         EvalCommand.Create,
         BenchVerb.Create,
         CacheCommand.Create,

@@ -63,6 +63,12 @@ public sealed record BatchDocument(
     DocumentPriority Priority = DocumentPriority.Normal,
     [MaxLength(DocumentLimits.MaxChunks)] IReadOnlyList<PreparedChunk>? Chunks = null);
 
+/// <summary>A page of a workspace's documents with their chunks, each in the form in which it can be put again.</summary>
+/// <param name="Space">The space of the vectors.</param>
+/// <param name="Items">The documents, by id. One without chunks is put as text.</param>
+/// <param name="NextCursor">Pass it as <c>cursor</c> to get the next page; null behind the last document.</param>
+public sealed record ExportPage(string Space, IReadOnlyList<BatchDocument> Items, string? NextCursor);
+
 /// <summary>Documents that are put together: all in one transaction, or none.</summary>
 /// <param name="Documents">1 to 1,000 documents with different ids.</param>
 public sealed record DocumentBatch(

@@ -93,6 +93,11 @@ public sealed partial class RagClient(HttpClient http)
         SendAsync<Page<DocumentSummary>>(
             HttpMethod.Get, $"v1/workspaces/{Escape(workspace)}/documents?limit={limit}{Cursor(cursor)}", null, null, cancellationToken);
 
+    /// <summary>Documents with their chunks and vectors, by id.</summary>
+    public Task<ExportPage> ExportAsync(
+        string workspace, string? cursor = null, int limit = 100, CancellationToken cancellationToken = default) =>
+        SendAsync<ExportPage>(HttpMethod.Get, $"v1/workspaces/{Escape(workspace)}/export?limit={limit}{Cursor(cursor)}", null, null, cancellationToken);
+
     /// <summary>Where a document stands, or null if there is none of that id.</summary>
     public Task<DocumentIndexing?> FindDocumentIndexingAsync(
         string workspace, string id, CancellationToken cancellationToken = default) =>

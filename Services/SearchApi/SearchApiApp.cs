@@ -63,6 +63,7 @@ public static class SearchApiApp
         workspace.MapWorkspace();
         workspace.MapKeys();
         workspace.MapDocuments();
+        workspace.MapExport();
         workspace.MapIndexing();
         workspace.MapSearch();
         workspace.MapAsk();

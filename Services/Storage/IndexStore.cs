@@ -113,8 +113,9 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
         // A document that is changed between the two reads has lost its task to the change: what is read of it is not written.
         if (prepared.Count > 0)
         {
+            await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
             var chunks = await PreparedChunks.ListAsync(
-                dataSource, [.. prepared.Select(i => (sources[i].Task.WorkspaceId, sources[i].DocumentKey!.Value)).Distinct()], cancellationToken);
+                connection, [.. prepared.Select(i => (sources[i].Task.WorkspaceId, sources[i].DocumentKey!.Value)).Distinct()], cancellationToken);
             foreach (var i in prepared)
             {
                 sources[i] = sources[i] with { Prepared = [.. chunks[sources[i].DocumentKey!.Value]] };

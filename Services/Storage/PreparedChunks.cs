@@ -98,9 +98,9 @@ internal static class PreparedChunks
 
     /// <summary>The chunks of documents, each document's in order.</summary>
     public static async Task<ILookup<long, PreparedChunkRow>> ListAsync(
-        NpgsqlDataSource dataSource, IReadOnlyCollection<(int WorkspaceId, long DocumentKey)> documents, CancellationToken cancellationToken)
+        NpgsqlConnection connection, IReadOnlyCollection<(int WorkspaceId, long DocumentKey)> documents, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand(ListSql);
+        await using var command = new NpgsqlCommand(ListSql, connection);
         command.Parameters.Add(new() { Value = documents.Select(d => d.WorkspaceId).ToArray() });
         command.Parameters.Add(new() { Value = documents.Select(d => d.DocumentKey).ToArray() });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);

@@ -19,6 +19,7 @@ public static class StorageExtensions
         services.AddSingleton<SpaceStore>();
         services.AddSingleton<ApiKeyStore>();
         services.AddSingleton<DocumentStore>();
+        services.AddSingleton<ExportStore>();
         services.AddSingleton<IndexingStatusStore>();
         services.AddSingleton<IndexingControlStore>();
         services.AddSingleton<DeadLetterStore>();

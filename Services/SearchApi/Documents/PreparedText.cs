@@ -93,7 +93,8 @@ internal sealed record PreparedText(string Text, IReadOnlyList<PreparedChunkRow>
             return norm == 0 ? "All numbers are zero: the vector has no direction." : Number($"The vector's length is {norm:g3}: expected {least:g3} to {most:g3}.");
         }
 
-        if (space.Normalized)
+        // What has unit length stays as it is, to the last bit.
+        if (space.Normalized && Math.Abs(norm - 1) > 1e-6)
         {
             for (var i = 0; i < values.Length; i++)
             {

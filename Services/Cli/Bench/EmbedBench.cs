@@ -22,7 +22,7 @@ internal static class EmbedBench
         var dimensions = new Option<int>("--dimensions") { Description = "Dimensions of the vectors that are timed.", HelpName = "N", DefaultValueFactory = _ => 384 };
         var only = new Option<string[]>("--only")
         {
-            Description = "Only some parts: latency, rates, load, batches, budget.",
+            Description = "Only some parts: latency, rates, load, batches, budget, outage.",
             HelpName = "PART",
             AllowMultipleArgumentsPerToken = true,
         };
@@ -34,7 +34,7 @@ internal static class EmbedBench
             async bench =>
             {
                 var parse = bench.Run.Parse;
-                var parts = parse.GetValue(only) is { Length: > 0 } some ? some : ["latency", "rates", "load", "batches", "budget"];
+                var parts = parse.GetValue(only) is { Length: > 0 } some ? some : ["latency", "rates", "load", "batches", "budget", "outage"];
                 var node = await bench.StartNodeAsync().ConfigureAwait(false);
                 if (node.App.ValkeyConnectionString is null)
                 {
@@ -50,6 +50,7 @@ internal static class EmbedBench
                 await RunAsync("load", load.MeasureLoadAsync).ConfigureAwait(false);
                 await RunAsync("batches", () => right.RunAsync(parse.GetValue(batches))).ConfigureAwait(false);
                 await RunAsync("budget", load.MeasureBudgetAsync).ConfigureAwait(false);
+                await RunAsync("outage", new EmbedBenchOutage(bench, node, provider).RunAsync).ConfigureAwait(false);
 
                 async Task RunAsync(string part, Func<Task> measureAsync)
                 {

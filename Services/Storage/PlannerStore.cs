@@ -70,7 +70,7 @@ public sealed class PlannerStore(NpgsqlDataSource dataSource)
 
     // {0} space, {1} workspace, {2} table, {3} type: numbers and a checked id of ours. Neither blocks reading or writing.
     private const string CreateIndexSql = """
-        CREATE INDEX CONCURRENTLY hnsw_{0}_{1} ON {2} USING hnsw (embedding {3}_cosine_ops) WITH (m = 16, ef_construction = 64) WHERE workspace_id = {1}
+        CREATE INDEX CONCURRENTLY hnsw_{0}_{1} ON {2} USING hnsw (embedding {3}_cosine_ops) WITH (m = 16, ef_construction = 128) WHERE workspace_id = {1}
         """;
 
     private const string DropIndexSql = "DROP INDEX CONCURRENTLY IF EXISTS hnsw_{0}_{1}";

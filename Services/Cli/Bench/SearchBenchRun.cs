@@ -100,14 +100,15 @@ internal sealed class SearchBenchRun(BenchContext bench, EphemeralNode node, Sea
         }
 
         // The same statement: with as many candidates as the plan has.
-        var planned = await SearchAsync(Request(0, SearchMode.Vector, null) with { Explain = true }).ConfigureAwait(false);
-        var ef = Math.Max(10, planned.Explanation!.EfSearch);
+        var plan = await _services.GetRequiredService<QueryPlanner>().PlanAsync(
+            row.WorkspaceId, space, null, "", Limit, SearchRecall.Balanced, bench.CancellationToken).ConfigureAwait(false);
+        var ef = Math.Max(Limit, plan.Ef);
         var probe = _services.GetRequiredService<RawVectorProbe>();
         var store = _services.GetRequiredService<VectorSearch>();
         var searcher = _services.GetRequiredService<Searcher>();
         var raw = await TimeAsync(i => probe.FindAsync(row.WorkspaceId, space, vectors[i], Limit, ef, bench.CancellationToken)).ConfigureAwait(false);
         var byStore = await TimeAsync(i => store.FindAsync(
-            new(row.WorkspaceId, space, vectors[i], null, Limit, ef, ef), VectorPlan.Hnsw, withPassages: true, bench.CancellationToken))
+            new(row.WorkspaceId, space, vectors[i], null, Limit, ef, Math.Max(Limit, plan.Scan)), VectorPlan.Hnsw, withPassages: true, bench.CancellationToken))
             .ConfigureAwait(false);
         var bySearcher = await TimeAsync(i => searcher.SearchAsync(
             new(row, Request(i, SearchMode.Vector, null), null, [], bench.Time), 1, bench.CancellationToken)).ConfigureAwait(false);

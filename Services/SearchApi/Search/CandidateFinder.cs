@@ -61,7 +61,7 @@ internal sealed class CandidateFinder(PassageStore passages, VectorSearch vector
             job.Vector!,
             job.Filter,
             limit,
-            Math.Clamp(Math.Max(plan.Scan, limit), 1, 1000),
+            Math.Clamp(Math.Max(plan.Ef, limit), 1, 1000),
             Math.Max(plan.Scan, limit),
             (int)options.Value.Timeout.TotalMilliseconds);
         job.VectorPlan = plan.Plan;
@@ -103,7 +103,10 @@ internal sealed class CandidateFinder(PassageStore passages, VectorSearch vector
 
     private async Task<CandidateList> FindByVectorAsync(SearchJob job, int depth, CancellationToken cancellationToken)
     {
-        var nearest = await FindNearestAsync(job, depth, withPassages: false, cancellationToken);
+        await job.Locating;
+        var nearest = job.Nearest is { } first && depth == FirstDepth(job)
+            ? first
+            : await FindNearestAsync(job, depth, withPassages: false, cancellationToken);
         return new([.. nearest.Select(hit => new Candidate(hit.ChunkId, hit.DocumentKey, 1 - hit.Distance))], nearest.Count < depth);
     }
 

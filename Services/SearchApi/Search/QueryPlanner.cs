@@ -7,6 +7,7 @@ namespace RagPlatform.SearchApi.Search;
 
 /// <summary>How a search finds the nearest vectors, and what that is based on.</summary>
 /// <param name="Plan">The access path.</param>
+/// <param name="Ef">How many candidates the index keeps while it looks.</param>
 /// <param name="Scan">How many of the index's nearest vectors are looked at.</param>
 /// <param name="Spare">How many more than wanted must be among them, for the last one wanted not to lie where the index misses more.</param>
 /// <param name="Chunks">Live chunks of the workspace, a few seconds old at most.</param>
@@ -15,6 +16,7 @@ namespace RagPlatform.SearchApi.Search;
 /// <param name="Alternatives">All that was considered, the chosen one first.</param>
 internal sealed record SearchPlan(
     VectorPlan Plan,
+    int Ef,
     int Scan,
     int Spare,
     long Chunks,
@@ -32,6 +34,8 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
 
     private const int MaxEf = 1_000;
     private const int MaxScan = 20_000;
+
+    private const int MinSpareRows = 30;
 
     private const int MaxEntries = 20_000;
 
@@ -71,17 +75,20 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
         {
             SearchRecall.Fast => (40, 10),
             SearchRecall.High => (500, 240),
-            _ => (320, 110),
+            _ => (400, 110),
         };
         spare = limit > 50 ? limit / 3 : spare;
         var candidates = limit + spare;
+
+        // So many are read of what the index finds: the nearest of its candidates, each of which costs a row, and the others only make them sure.
+        var read = limit + Math.Min(spare, Math.Max(MinSpareRows, limit / 3));
         var rows = Math.Max(statistics.TableRows, statistics.Chunks);
-        var all = new List<(VectorPlan Plan, int Ef, SearchAlternative Alternative)>();
+        var all = new List<(VectorPlan Plan, int Ef, int Scan, SearchAlternative Alternative)>();
         var scan = statistics.Chunks * (hasFilter ? 1 + ScanCost : ScanCost);
-        Add(VectorPlan.ExactWorkspace, 0, scan, "compares every vector of the workspace");
+        Add(VectorPlan.ExactWorkspace, 0, 0, scan, "compares every vector of the workspace");
         if (hasFilter)
         {
-            Add(VectorPlan.ExactFilterFirst, 0, matching, "finds the documents that meet the filter, and compares their vectors");
+            Add(VectorPlan.ExactFilterFirst, 0, 0, matching, "finds the documents that meet the filter, and compares their vectors");
         }
 
         if (recall != SearchRecall.Exact)
@@ -91,12 +98,13 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
         }
 
         all.Sort((a, b) => a.Alternative.Cost.CompareTo(b.Alternative.Cost));
-        var (plan, ef, _) = all[0];
+        var (plan, ef, rowsRead, _) = all[0];
         return new(
             plan,
             ef,
+            rowsRead,
             // Half of what is to be expected: fewer say that the filter has to do with the query, and that what is near lies far down the list.
-            Math.Max(1, (candidates / 2) - limit),
+            Math.Max(1, ((rowsRead > MaxEf ? candidates : read) / 2) - limit),
             statistics.Chunks,
             matching,
             FewMatch: false,
@@ -110,13 +118,17 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
             }
 
             // So many have to be visited until enough of them meet the conditions.
-            var visited = Math.Max(baseEf, candidates / Math.Max(matching / Math.Max(1, size), 1e-9));
-            var scan = (int)Math.Min(visited, MaxScan);
-            Add(index, scan, CandidateCost * (visited <= MaxEf ? visited : visited * IterationCost),
-                $"looks at the nearest {scan} of the index, {candidates} of which are to be expected to meet the conditions");
+            var share = Math.Max(matching / Math.Max(1, size), 1e-9);
+            var visited = Math.Max(baseEf, candidates / share);
+            var ef = (int)Math.Min(visited, MaxEf);
+
+            // Beyond what the index keeps at once, rows come in rounds that are not in order among each other: all of them are read.
+            var rows = (int)Math.Min(visited <= MaxEf ? Math.Ceiling(read / share) : visited, MaxScan);
+            Add(index, ef, rows, CandidateCost * (visited <= MaxEf ? visited : visited * IterationCost),
+                $"looks at the nearest {rows} of the index, {(visited <= MaxEf ? read : candidates)} of which are to be expected to meet the conditions");
         }
 
-        void Add(VectorPlan path, int ef, double cost, string reason) => all.Add((path, ef, new(Describe(path), Math.Round(cost, 1), reason)));
+        void Add(VectorPlan path, int ef, int scan, double cost, string reason) => all.Add((path, ef, scan, new(Describe(path), Math.Round(cost, 1), reason)));
     }
 
     /// <summary>The name of an access path in answers.</summary>

@@ -43,6 +43,12 @@ internal sealed class SearchJob(
 
     public float[]? Vector { get; set; }
 
+    /// <summary>Completes when <see cref="Vector"/> is there, and for hybrid search <see cref="Nearest"/>.</summary>
+    public Task Locating { get; set; } = Task.CompletedTask;
+
+    /// <summary>The first nearest vectors of a hybrid search.</summary>
+    public IReadOnlyList<VectorHitRow>? Nearest { get; set; }
+
     public VectorPlan VectorPlan { get; set; }
 
     public bool FellBack { get; set; }
@@ -78,7 +84,7 @@ internal sealed class SearchJob(
         Plan!.Chunks,
         Math.Round(Plan.MatchingChunks, 1),
         Plan.Chunks == 0 ? 1 : Math.Round(Plan.MatchingChunks / Plan.Chunks, 6),
-        Mode == SearchMode.Keyword ? 0 : Math.Min(Plan.Scan, 1000),
+        Mode == SearchMode.Keyword ? 0 : Plan.Ef,
         Postings?.Terms.ToDictionary(t => t.Term, t => t.Documents) ?? [],
         Decoded,
         Mode == SearchMode.Keyword ? [] : Plan.Alternatives);

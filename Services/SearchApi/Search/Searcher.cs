@@ -26,19 +26,27 @@ internal sealed class Searcher(
     public async Task<SearchResponse> SearchAsync(SearchJob job, long generation, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        var embedding = job.Mode == SearchMode.Keyword ? null : EmbedAsync(job, cancellationToken);
+        var planning = PlanAsync(job, cancellationToken);
+        job.Locating = job.Mode == SearchMode.Keyword ? Task.CompletedTask : LocateAsync(job, planning, cancellationToken);
+        IReadOnlyList<SearchHit> hits;
+        long? total;
         try
         {
-            await PrepareAsync(job, cancellationToken);
-            job.Vector = embedding is null ? null : await embedding;
+            await ReadPostingsAsync(job, planning, cancellationToken);
+            if (job.Mode == SearchMode.Vector)
+            {
+                await job.Locating;
+            }
+
+            (hits, total) = await FindAsync(job, cancellationToken);
         }
         finally
         {
             // The first failure is the one to report; another one is of no interest, but has to be observed.
-            _ = embedding?.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            Observe(planning);
+            Observe(job.Locating);
         }
 
-        var (hits, total) = await FindAsync(job, cancellationToken);
         hits = await DecorateAsync(job, hits, cancellationToken);
         return new(
             hits,
@@ -72,11 +80,23 @@ internal sealed class Searcher(
         return embedded[0].ToArray();
     }
 
-    // The postings and the plan, at the same time.
-    private async Task PrepareAsync(SearchJob job, CancellationToken cancellationToken)
-    {
-        var planning = job.TimeAsync(planner.PlanAsync(
+    private async Task PlanAsync(SearchJob job, CancellationToken cancellationToken) =>
+        job.Plan = await job.TimeAsync(planner.PlanAsync(
             job.WorkspaceId, job.Space, job.Filter, job.Request.Filter?.GetRawText() ?? "", finder.VectorsFor(job), job.Request.Recall, cancellationToken));
+
+    // The query's vector while planning goes on; for hybrid search what is near it too, while postings are read on the other connection.
+    private async Task LocateAsync(SearchJob job, Task planning, CancellationToken cancellationToken)
+    {
+        job.Vector = await EmbedAsync(job, cancellationToken);
+        await planning;
+        if (job.Mode == SearchMode.Hybrid)
+        {
+            job.Nearest = await finder.FindNearestAsync(job, finder.FirstDepth(job), withPassages: false, cancellationToken);
+        }
+    }
+
+    private async Task ReadPostingsAsync(SearchJob job, Task planning, CancellationToken cancellationToken)
+    {
         if (job.Mode != SearchMode.Vector)
         {
             var similar = job.Request.Fuzzy
@@ -86,12 +106,15 @@ internal sealed class Searcher(
                 lexical.ReadAsync(job.WorkspaceId, job.Workspace.Language, job.Text.Words, similar, cancellationToken));
         }
 
-        job.Plan = await planning;
-        if (job.Postings is not null && job.Filter is not null && job.Plan.FewMatch)
+        await planning;
+        if (job.Postings is not null && job.Filter is not null && job.Plan!.FewMatch)
         {
             job.Allowed = await job.TimeAsync(passages.FindMatchingAsync(job.WorkspaceId, job.Filter, cancellationToken));
         }
     }
+
+    private static void Observe(Task task) =>
+        _ = task.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
 
     private async Task<(IReadOnlyList<SearchHit> Hits, long? Total)> FindAsync(SearchJob job, CancellationToken cancellationToken)
     {

@@ -46,8 +46,22 @@ public sealed class QueryPlannerTests
         var statistics = new VectorStatistics(100_000, 1, 100_000, true, false, []);
 
         var ef = new[] { SearchRecall.Fast, SearchRecall.Balanced, SearchRecall.High }
-            .Select(recall => QueryPlanner.Choose(statistics, 100_000, false, 10, recall).Scan).ToList();
+            .Select(recall => QueryPlanner.Choose(statistics, 100_000, false, 10, recall).Ef).ToList();
 
         Assert.Equal(ef.Distinct().Order(), ef);
+    }
+
+    [Theory]
+    [InlineData(10, 1.0)]
+    [InlineData(10, 0.5)]
+    [InlineData(200, 0.5)]
+    [InlineData(10, 0.02)]
+    public void Choose_OfAnIndex_ReadsEnoughRowsAndKeepsAtLeastAsManyCandidates(int limit, double share)
+    {
+        var plan = QueryPlanner.Choose(new(10_000_000, 1, 10_000_000, true, false, []), 10_000_000 * share, true, limit, SearchRecall.Balanced);
+
+        Assert.Equal(VectorPlan.Hnsw, plan.Plan);
+        Assert.True(plan.Scan * share >= limit + plan.Spare);
+        Assert.True(plan.Ef >= Math.Min(plan.Scan, 1_000));
     }
 }

@@ -39,7 +39,7 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
 
     private const string DropSql = "DROP INDEX CONCURRENTLY IF EXISTS {0}_hnsw";
 
-    // Of 20,000 vectors in clusters, recall@10 at ef_search 320 was 0.970 with ef_construction 64, at any ef_search, and 0.997 with 128.
+    // Of 20,000 clustered vectors and 60 queries, recall@10 with ef_construction 64 was 0.970 at ef_search 320 and 0.995 at 500; with 128, 0.997 and 1.
     private const string CreateSql = """
         CREATE INDEX CONCURRENTLY {0}_hnsw ON {0} USING hnsw (embedding {1}_cosine_ops) WITH (m = 16, ef_construction = 128)
         """;

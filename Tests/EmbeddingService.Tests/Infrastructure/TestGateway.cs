@@ -36,6 +36,8 @@ internal sealed class TestGateway : IAsyncDisposable
                 ["Auth:AdminKey"] = AdminKey,
                 ["OPENAI_API_KEY"] = "provider-key",
                 ["EMBEDDINGS_PROVIDER"] = "local",
+                // It asks providers by itself: tests that count calls would now and then count one of its own.
+                ["Embedding:Canary:Enabled"] = "false",
             });
             builder.Configuration.AddInMemoryCollection(settings.ToDictionary(s => s.Key, s => (string?)s.Value));
             builder.Services.AddSingleton(new ProviderHttp(provider ?? new RefusingHandler()));

@@ -38,9 +38,13 @@ internal sealed partial class VectorFetcher(
 
     private readonly ConcurrentDictionary<VectorKey, Flight> _flights = new();
     private int _looksInVain;
+    private int _fetching;
 
     /// <summary>Texts that are on their way.</summary>
     public int InFlight => _flights.Count;
+
+    /// <summary>Fetches that are not done: also those whose callers have their vectors, while the copies for the other tiers are written.</summary>
+    public int Fetching => Volatile.Read(ref _fetching);
 
     /// <summary>Joins a text's flight, or starts one.</summary>
     /// <param name="key">The text's key.</param>
@@ -73,6 +77,7 @@ internal sealed partial class VectorFetcher(
     /// <summary>Gets the vectors of own flights. The task never fails: what goes wrong is the flights' landing.</summary>
     public async Task Depart(List<Flight> flights, EmbeddingCall call)
     {
+        Interlocked.Increment(ref _fetching);
         try
         {
             if (features.Cache && !call.Bypass)
@@ -95,6 +100,10 @@ internal sealed partial class VectorFetcher(
             {
                 Land(flight, new Landing(null, Tier.Source, e, OwnersOnly: e is BudgetException));
             }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _fetching);
         }
     }
 

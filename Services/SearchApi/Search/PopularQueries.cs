@@ -70,6 +70,21 @@ internal sealed class PopularQueries
         }
     }
 
+    /// <summary>Gives back what <see cref="TakeNew"/> took and could not be written.</summary>
+    public void Return(IReadOnlyList<(PopularQuery Query, double Count)> taken)
+    {
+        lock (_lock)
+        {
+            foreach (var (query, count) in taken)
+            {
+                if (_entries.GetValueOrDefault((query.WorkspaceId, ResultCache.HashOf(query.Request))) is { } entry)
+                {
+                    entry.New += count;
+                }
+            }
+        }
+    }
+
     private void Add(PopularQuery query, string hash, double count, bool isNew)
     {
         lock (_lock)

@@ -32,6 +32,9 @@ internal sealed partial class WarmUp(
     // At each saving what was counted before loses a twentieth: after a quarter of an hour, half.
     private const double Decay = 0.95;
 
+    private const int Attempts = 5;
+
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_step = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_saveInterval = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_memory = TimeSpan.FromDays(1);
@@ -43,32 +46,14 @@ internal sealed partial class WarmUp(
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
         Task.FromResult(_isReady ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("Popular searches are being prepared."));
 
-    /// <summary>Writes to Valkey what was asked for since it was called last.</summary>
+    /// <summary>Writes to Valkey what was asked for since it was called last; what Valkey does not take is written the next time.</summary>
     internal async Task SaveAsync(CancellationToken cancellationToken)
     {
         var asked = popular.TakeNew();
-        if (asked.Count == 0 || !valkey.IsAvailable)
+        if (asked.Count > 0 && !(await PatientlyAsync(db => SaveAsync(db, asked), cancellationToken)).Answered)
         {
-            return;
+            popular.Return(asked);
         }
-
-        await valkey.TryAsync(
-            async db =>
-            {
-                var writes = db.CreateBatch();
-                List<Task> written = [writes.SortedSetCombineAndStoreAsync(SetOperation.Union, Key, [Key], [Decay])];
-                foreach (var (query, count) in asked)
-                {
-                    written.Add(writes.SortedSetIncrementAsync(Key, JsonSerializer.SerializeToUtf8Bytes(query, RagJson.Options), count));
-                }
-
-                written.Add(writes.SortedSetRemoveRangeByRankAsync(Key, 0, -1 - Math.Max(1, 2 * options.Value.WarmUpQueries)));
-                written.Add(writes.KeyExpireAsync(Key, s_memory));
-                writes.Execute();
-                await Task.WhenAll(written);
-                return true;
-            },
-            cancellationToken);
     }
 
     /// <inheritdoc />
@@ -130,9 +115,40 @@ internal sealed partial class WarmUp(
         }
     }
 
+    private async Task<bool> SaveAsync(IDatabase db, IReadOnlyList<(PopularQuery Query, double Count)> asked)
+    {
+        var writes = db.CreateBatch();
+        List<Task> written = [writes.SortedSetCombineAndStoreAsync(SetOperation.Union, Key, [Key], [Decay])];
+        foreach (var (query, count) in asked)
+        {
+            written.Add(writes.SortedSetIncrementAsync(Key, JsonSerializer.SerializeToUtf8Bytes(query, RagJson.Options), count));
+        }
+
+        written.Add(writes.SortedSetRemoveRangeByRankAsync(Key, 0, -1 - Math.Max(1, 2 * options.Value.WarmUpQueries)));
+        written.Add(writes.KeyExpireAsync(Key, s_memory));
+        writes.Execute();
+        await Task.WhenAll(written);
+        return true;
+    }
+
+    // A command's time limit is meant for those whom somebody waits for. A repeated save counts twice what a late one had counted: harmless.
+    private async Task<(bool Answered, T? Value)> PatientlyAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var answer = await valkey.TryGetAsync(command, cancellationToken);
+            if (answer.Answered || attempt == Attempts || !valkey.IsConfigured)
+            {
+                return answer;
+            }
+
+            await Task.Delay(s_pause, time, cancellationToken);
+        }
+    }
+
     private async Task RestoreAsync(CancellationToken cancellationToken)
     {
-        var (answered, entries) = await valkey.TryGetAsync(
+        var (answered, entries) = await PatientlyAsync(
             db => db.SortedSetRangeByRankWithScoresAsync(Key, 0, options.Value.WarmUpQueries - 1, Order.Descending), cancellationToken);
         foreach (var entry in answered ? entries! : [])
         {

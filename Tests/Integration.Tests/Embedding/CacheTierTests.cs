@@ -32,12 +32,13 @@ public sealed class CacheTierTests(TestDatabase database) : IClassFixture<TestDa
         await using (var second = await StartAsync())
         {
             AssertRight(texts, await second.EmbedAsync(texts), "l1=0, l2=50, l3=0, joined=0, source=0");
-            await second.Get<ValkeyTier>().RemoveAsync([.. texts[..20].Select(second.KeyOf)]);
+            Assert.Equal(20, await second.Get<ValkeyTier>().RemoveAsync([.. texts[..20].Select(second.KeyOf)]));
         }
 
         await using (var third = await StartAsync())
         {
             AssertRight(texts, await third.EmbedAsync(texts), "l1=0, l2=30, l3=20, joined=0, source=0");
+            await third.FlushAsync();
         }
 
         await using var fourth = await StartAsync();
@@ -51,13 +52,14 @@ public sealed class CacheTierTests(TestDatabase database) : IClassFixture<TestDa
         var texts = Texts(3);
         await using var first = await StartAsync(("Embedding:Cache:Durable", "false"));
         await first.EmbedAsync(texts);
+        await first.FlushAsync();
         var name = first.Get<ValkeyTier>().Name(first.KeyOf(texts[1]));
-        await first.Get<CacheConnection>().TryAsync(async cache =>
+        Assert.True(await first.Get<CacheConnection>().TryAsync(async cache =>
         {
             var bytes = (byte[])(await cache.StringGetAsync(name))!;
             bytes[40] ^= 1;
             return await cache.StringSetAsync(name, bytes);
-        }, Token);
+        }, Token));
 
         await using var second = await StartAsync(("Embedding:Cache:Durable", "false"));
         AssertRight(texts, await second.EmbedAsync(texts), "l1=0, l2=2, l3=0, joined=0, source=1");
@@ -132,7 +134,7 @@ public sealed class CacheTierTests(TestDatabase database) : IClassFixture<TestDa
         await using var replica = await StartAsync();
         var text = Texts(1);
         var lease = $"{database.KeyPrefix}{_test}embedding:v3:lease:{Convert.ToHexStringLower(replica.KeyOf(text[0]).HashBytes())}:{replica.Space}";
-        await replica.Get<CacheConnection>().TryAsync(cache => cache.StringSetAsync(lease, "a dead process", TimeSpan.FromMilliseconds(700)), Token);
+        Assert.True(await replica.Get<CacheConnection>().TryAsync(cache => cache.StringSetAsync(lease, "a dead process", TimeSpan.FromMilliseconds(700)), Token));
         var start = TimeProvider.System.GetTimestamp();
 
         AssertRight(text, await replica.EmbedAsync(text), "l1=0, l2=0, l3=0, joined=0, source=1");

@@ -99,7 +99,17 @@ internal sealed class Replica : IAsyncDisposable
 
     public string Space => Services.GetRequiredService<EmbeddingService.Registry.ModelRegistry>().Resolve(Model, Dimensions).Id;
 
-    public Task FlushAsync() => Services.GetRequiredService<DurableTier>().FlushAsync(CancellationToken.None);
+    /// <summary>Waits until every vector that was answered is in every tier: answers do not wait for the copies.</summary>
+    public async Task FlushAsync()
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (Get<VectorFetcher>().Fetching > 0)
+        {
+            await Task.Delay(5, limit.Token);
+        }
+
+        await Get<DurableTier>().FlushAsync(CancellationToken.None);
+    }
 
     public T Get<T>()
         where T : notnull => Services.GetRequiredService<T>();

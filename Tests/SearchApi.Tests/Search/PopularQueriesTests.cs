@@ -56,6 +56,29 @@ public sealed class PopularQueriesTests
         Assert.Equal(["restored", "a"], Texts(null, 10));
     }
 
+    [Fact]
+    public void Return_OfWhatCouldNotBeWritten_IsTakenAgainWithWhatCameSince()
+    {
+        var request = new SearchRequest("a");
+        var workspace = Workspace(1);
+        Count(2);
+        var taken = _popular.TakeNew();
+        Count(1);
+
+        _popular.Return(taken);
+
+        Assert.Equal(3.0, Assert.Single(_popular.TakeNew()).Count);
+        Assert.Equal(["a"], Texts(null, 10));
+
+        void Count(int times)
+        {
+            for (var i = 0; i < times; i++)
+            {
+                _popular.Count(workspace, request, ResultCache.HashOf(request));
+            }
+        }
+    }
+
     private void Ask(int workspaceId, string text, int times, Func<SearchRequest, SearchRequest>? change = null)
     {
         var request = change is null ? new SearchRequest(text) : change(new(text));

@@ -14,8 +14,9 @@ internal sealed partial class IndexPromotion(
     // Between being given an index and losing it lies a factor of two, so that nobody goes back and forth.
     private const int Hysteresis = 2;
 
-    // Above this part of the space, the space's own index is as good.
-    private const double LargeShare = 0.4;
+    // Where others are as many as the workspace's own, half of what the space's index finds is of no use. Above these parts of the space it is as good.
+    private const double LargeShare = 0.6;
+    private const double TooLargeShare = 0.8;
 
     /// <summary>Looks once, and builds or drops one index, if there is one to be.</summary>
     /// <returns>Whether there was.</returns>
@@ -25,7 +26,7 @@ internal sealed partial class IndexPromotion(
         foreach (var share in await store.ListSharesAsync(threshold, cancellationToken))
         {
             var part = share.Chunks / Math.Max(1, Math.Max(share.TableRows, share.Chunks));
-            if (share.HasPartialIndex && (!share.IsAlive || share.Chunks < threshold / Hysteresis || part > LargeShare * Hysteresis))
+            if (share.HasPartialIndex && (!share.IsAlive || share.Chunks < threshold / Hysteresis || part > TooLargeShare))
             {
                 await store.DropPartialIndexAsync(share.WorkspaceId, share.Space, cancellationToken);
                 LogDropped(share.WorkspaceId, share.Space.Id, share.Chunks);

@@ -9,7 +9,7 @@ public sealed class IndexingOptions
     /// <summary>The configuration section.</summary>
     public const string Section = "Indexing";
 
-    /// <summary>Whether this process works on the queue. Where others do, it still answers <c>/admin</c>.</summary>
+    /// <summary>Whether this process works on the queue. Others do then.</summary>
     /// <value>The default is true.</value>
     public bool Enabled { get; set; } = true;
 
@@ -88,13 +88,13 @@ public sealed class IndexingOptions
     [Range(typeof(TimeSpan), "00:01:00", "3650.00:00:00")]
     public TimeSpan DeadLetterRetention { get; set; } = TimeSpan.FromDays(30);
 
-    /// <summary>How often the index is checked by itself, give or take a tenth.</summary>
+    /// <summary>How often the whole index is checked by itself: once in that time, however many workers there are, and whoever asks.</summary>
     /// <value>0 (never) to 365 days. The default is 1 day.</value>
     [Range(typeof(TimeSpan), "00:00:00", "365.00:00:00")]
     public TimeSpan DoctorInterval { get; set; } = TimeSpan.FromDays(1);
 
     /// <summary>Whether that check mends what it finds.</summary>
-    /// <value>The default is false: it says so in the log, and in <c>GET /admin/indexing/doctor</c>.</value>
+    /// <value>The default is false: it says so in the log, and in <c>GET /v1/indexing/doctor-checks</c> of the search API.</value>
     public bool DoctorRepairs { get; set; }
 
     /// <summary>How long the log of changes (<c>documents_changes</c>) is kept.</summary>

@@ -36,7 +36,6 @@ public static class IndexingWorkerApp
         app.UseAuthentication();
         app.UseAuthorization();
         app.MapDefaultEndpoints();
-        app.MapOperations();
         return app;
     }
 
@@ -62,6 +61,7 @@ public static class IndexingWorkerApp
         services.AddSingleton<IndexCommitter>();
         services.AddSingleton<DocumentIndexer>();
         services.AddSingleton<TaskSignal>();
+        services.AddSingleton<ControlSignal>();
         services.AddHostedService<Maintenance>();
         services.AddHostedService<LeaseKeeper>();
         services.AddHostedService<TaskListener>();

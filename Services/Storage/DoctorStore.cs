@@ -39,7 +39,7 @@ public sealed class DoctorStore(NpgsqlDataSource dataSource)
                (SELECT count(*) FROM chunks WHERE $1::int IS NULL OR workspace_id = $1)
         """;
 
-    // A document is behind when nothing, or another text, was indexed of it. In the target of a migration that nobody searches yet,
+    // A document is behind when nothing, or another text, or other prepared chunks, were indexed of it. In the target of a migration that nobody searches yet,
     // documents are behind until the backfill has come to them.
     private const string LostTaskSql = """
         SELECT d.workspace_id, d.document_id, NULL::bigint, s.space_id
@@ -51,7 +51,7 @@ public sealed class DoctorStore(NpgsqlDataSource dataSource)
         LEFT JOIN indexed_documents i
             ON i.workspace_id = d.workspace_id AND i.document_key = d.document_key AND i.space_id = s.space_id
         WHERE ($1::int IS NULL OR d.workspace_id = $1)
-          AND (i.text_hash IS NULL OR i.text_hash <> sha256(convert_to(d.text, 'UTF8')))
+          AND (i.text_hash IS NULL OR i.text_hash <> document_hash(d.text, d.prepared))
           AND NOT EXISTS (SELECT FROM tasks t WHERE t.workspace_id = d.workspace_id AND t.document_id = d.document_id AND t.space_id = s.space_id)
           AND NOT EXISTS (SELECT FROM dead_letters l WHERE l.workspace_id = d.workspace_id AND l.document_id = d.document_id AND l.space_id = s.space_id)
         LIMIT 1000

@@ -43,6 +43,7 @@ public static class StorageExtensions
         services.AddSingleton<ReindexStore>();
         services.AddSingleton<DoctorStore>();
         services.AddSingleton<RepairStore>();
+        services.AddSingleton<DoctorCheckStore>();
         return services;
     }
 

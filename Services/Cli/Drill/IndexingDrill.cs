@@ -265,7 +265,7 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
         {
             try
             {
-                var jobs = await reindex.ListAsync(cancellationToken).ConfigureAwait(false);
+                var jobs = await reindex.ListAsync(null, cancellationToken).ConfigureAwait(false);
                 var queue = await control.FindStatusAsync(_workspaceId, cancellationToken).ConfigureAwait(false);
                 if (queue is { Queued: 0, Retrying: 0 } && jobs.All(j => j.FinishedAt is not null))
                 {

@@ -22,7 +22,7 @@ internal sealed record DrillResult(int Kills, int Lost, int Duplicates, int Orph
 }
 
 /// <summary>
-/// Random puts of texts and of prepared chunks, edits, deletions, reindexings and replays, while workers, PostgreSQL and Valkey are killed at failpoints; at the end the
+/// Random puts of texts and of prepared chunks, edits, deletions, reindexings, pauses and replays, while workers, PostgreSQL and Valkey are killed at failpoints; at the end the
 /// index has to be what a model of it says, by text and vector.
 /// </summary>
 internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDataSource dataSource, int seed) : IAsyncDisposable
@@ -91,6 +91,7 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
             await worker.ArmAsync("none", 0).ConfigureAwait(false);
         }
 
+        await InsistAsync(() => ResumeAsync(cancellationToken), cancellationToken).ConfigureAwait(false);
         var idle = await WaitUntilIdleAsync(cancellationToken).ConfigureAwait(false);
         var verdict = new DrillVerdict(dataSource, _model, new Chunker(new("markdown", 1200, 200)));
         var (lost, duplicates, orphans, problems) = await verdict.ReachAsync(_workspace, space, cancellationToken).ConfigureAwait(false);
@@ -187,7 +188,7 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
     {
         var id = $"d{_random.Next(Documents):00}";
         var exists = _model.TryGetValue(id, out var document);
-        switch (_random.Next(26))
+        switch (_random.Next(28))
         {
             case < 8:
                 await PutAsync(step, id, new(texts.Document()), cancellationToken).ConfigureAwait(false);
@@ -218,6 +219,14 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
                 await InsistAsync(
                     () => new DeadLetterStore(dataSource).ReplayAsync(_workspaceId, new(), cancellationToken), cancellationToken).ConfigureAwait(false);
                 break;
+            case 26:
+                Trace($"{step} pause");
+                await InsistAsync(() => PauseAsync(cancellationToken), cancellationToken).ConfigureAwait(false);
+                break;
+            case 27:
+                Trace($"{step} resume");
+                await InsistAsync(() => ResumeAsync(cancellationToken), cancellationToken).ConfigureAwait(false);
+                break;
             case < 23:
                 await PutAsync(step, id, texts.Prepared(), cancellationToken).ConfigureAwait(false);
                 break;
@@ -233,6 +242,18 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
 
                 break;
         }
+    }
+
+    private async Task<bool> PauseAsync(CancellationToken cancellationToken)
+    {
+        await new IndexingControlStore(dataSource).PauseAsync(_workspaceId, cancellationToken).ConfigureAwait(false);
+        return true;
+    }
+
+    private async Task<bool> ResumeAsync(CancellationToken cancellationToken)
+    {
+        await new IndexingControlStore(dataSource).ResumeAsync(_workspaceId, cancellationToken).ConfigureAwait(false);
+        return true;
     }
 
     private async Task PutAsync(int step, string id, DrillDocument document, CancellationToken cancellationToken)

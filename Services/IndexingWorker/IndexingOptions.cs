@@ -28,6 +28,14 @@ public sealed class IndexingOptions
     [Range(1, 100)]
     public int EmbeddingBatch { get; set; } = 100;
 
+    /// <summary>
+    /// Tokens of one request to the embedding service, at most, as estimated: the estimate is calibrated by what the space's provider counts. A
+    /// text that is longer goes alone. Providers refuse requests beyond a limit of their own, such as 300,000 (OpenAI).
+    /// </summary>
+    /// <value>1,000 to 10,000,000. The default is 100,000.</value>
+    [Range(1_000, 10_000_000)]
+    public int EmbeddingBatchTokens { get; set; } = 100_000;
+
     /// <summary>Requests to the embedding service at the same time.</summary>
     /// <value>1 to 100. The default is 5.</value>
     [Range(1, 100)]

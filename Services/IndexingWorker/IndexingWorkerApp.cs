@@ -50,13 +50,20 @@ public static class IndexingWorkerApp
         services.TryAddSingleton<EmbedTexts>(provider =>
         {
             var client = provider.GetRequiredService<EmbeddingGatewayClient>();
-            return (space, workspace, texts, cancellationToken) =>
-                client.EmbedAsync(ToSpace(space), space.Id, texts, EmbeddingInput.Document, workspace, cancellationToken);
+            var calibration = provider.GetRequiredService<TokenCalibration>();
+            return async (space, workspace, texts, cancellationToken) =>
+            {
+                var embedded = await client.EmbedCountedAsync(
+                    ToSpace(space), space.Id, texts, EmbeddingInput.Document, workspace, cancellationToken);
+                calibration.Observe(space.SpaceId, texts, embedded.Tokens);
+                return embedded.Vectors;
+            };
         });
 
         services.AddSingleton<IndexingMetrics>();
         services.AddSingleton<WorkerIdentity>();
         services.AddSingleton<TasksInWork>();
+        services.AddSingleton<TokenCalibration>();
         services.AddSingleton<EmbeddingBatcher>();
         services.AddSingleton<IndexCommitter>();
         services.AddSingleton<DocumentIndexer>();

@@ -44,6 +44,7 @@ public static class StorageExtensions
         services.AddSingleton<DoctorStore>();
         services.AddSingleton<RepairStore>();
         services.AddSingleton<DoctorCheckStore>();
+        services.AddSingleton<TokenRatioStore>();
         return services;
     }
 

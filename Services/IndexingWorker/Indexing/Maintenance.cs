@@ -13,6 +13,8 @@ internal sealed partial class Maintenance(
     TaskQueue queue,
     ReindexStore reindex,
     DoctorCheckStore checks,
+    TokenCalibration tokens,
+    TokenRatioStore ratios,
     SchemaMigrator migrator,
     IOptions<IndexingOptions> options,
     TimeProvider time,
@@ -30,6 +32,7 @@ internal sealed partial class Maintenance(
         var purged = await TryAsync("purge", () => workspaces.PurgeAsync(PurgeStep, cancellationToken), cancellationToken);
         var pruned = await TryAsync("prune", () => queue.PruneChangesAsync(options.Value.ChangesRetention, cancellationToken), cancellationToken);
         await TryAsync("expire", () => queue.ExpireDeadLettersAsync(options.Value.DeadLetterRetention, cancellationToken), cancellationToken);
+        await TryAsync("tokens", () => SynchronizeAsync(cancellationToken), cancellationToken);
         await TryAsync("forget", () => checks.PruneAsync(s_checkRetention, cancellationToken), cancellationToken);
         return purged == PurgeStep || pruned == PruneStep;
     }
@@ -58,6 +61,12 @@ internal sealed partial class Maintenance(
         var stepped = await reindex.StepAsync(ReindexStep, cancellationToken);
         Failpoint.Hit("reindex.done");
         return stepped ? 1 : 0;
+    }
+
+    private async Task<int> SynchronizeAsync(CancellationToken cancellationToken)
+    {
+        await tokens.SynchronizeAsync(ratios, cancellationToken);
+        return 0;
     }
 
     private Task<int> FoldAsync(CancellationToken cancellationToken)

@@ -30,3 +30,12 @@ UPDATE indexed_documents i SET text_hash = document_hash(d.text, d.prepared)
 FROM documents d
 WHERE d.workspace_id = i.workspace_id AND d.document_key = i.document_key AND d.prepared IS NOT NULL
   AND i.text_hash = sha256(convert_to(d.text, 'UTF8'));
+
+-- What providers counted, against what was estimated: sums that forget, so that a ratio of them follows what is embedded lately.
+CREATE TABLE token_ratios (
+    space_id   int PRIMARY KEY REFERENCES spaces ON DELETE CASCADE,
+    characters double precision NOT NULL,
+    estimated  double precision NOT NULL,   -- tokens, before they were counted
+    counted    double precision NOT NULL,   -- tokens, as the provider counted them
+    updated_at timestamptz NOT NULL DEFAULT now()
+);

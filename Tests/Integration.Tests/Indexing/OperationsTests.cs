@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using RagPlatform.Contracts;
+using RagPlatform.IndexingWorker.Indexing;
 using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.Storage;
 
@@ -77,6 +78,29 @@ public sealed class OperationsTests(TestDatabase database) : IClassFixture<TestD
         Assert.Equal(0, await workspace.CountAsync("dead_letters"));
         await worker.StopAsync();
         await WorkerHost.ExecuteAsync(database, "DELETE FROM tasks");
+    }
+
+    [Fact]
+    public async Task TokenRatio_CountedByTwoWorkers_IsSharedAndForgetsWhatIsLongAgo()
+    {
+        var space = (await TestWorkspace.CreateAsync(database, "counted", dimensions: 6)).Space;
+        var store = new TokenRatioStore(database.DataSource);
+        var (first, second) = (new TokenCalibration(), new TokenCalibration());
+        var text = new string('x', 3_000);
+        Assert.Equal(1_000, second.Estimate(space.SpaceId, text));
+
+        first.Observe(space.SpaceId, [text], 500);
+        await first.SynchronizeAsync(store, Cancellation);
+        await second.SynchronizeAsync(store, Cancellation);
+        Assert.Equal(500, second.Estimate(space.SpaceId, text));
+
+        // What is written once is not added again.
+        await first.SynchronizeAsync(store, Cancellation);
+        Assert.Equal(new TokenRatioRow(space.SpaceId, 3_000, 1_000, 500), await store.FindAsync(space.SpaceId, Cancellation));
+
+        await store.AddAsync(new(space.SpaceId, 6_000_000, 2_000_000, 4_000_000), Cancellation);
+        await second.SynchronizeAsync(store, Cancellation);
+        Assert.InRange(second.Estimate(space.SpaceId, text), 1_990, 2_001);
     }
 
     private Task<DateTime> IndexedAtAsync(int workspaceId) => WorkerHost.QueryAsync<DateTime>(

@@ -12,6 +12,9 @@ internal sealed partial class Maintenance(
     LexicalFolder lexical,
     TaskQueue queue,
     ReindexStore reindex,
+    DoctorCheckStore checks,
+    TokenCalibration tokens,
+    TokenRatioStore ratios,
     SchemaMigrator migrator,
     IOptions<IndexingOptions> options,
     TimeProvider time,
@@ -20,6 +23,7 @@ internal sealed partial class Maintenance(
     private const int PurgeStep = 200;
     private const int PruneStep = 10_000;
     private const int ReindexStep = 1_000;
+    private static readonly TimeSpan s_checkRetention = TimeSpan.FromDays(30);
 
     /// <summary>Does one step of everything.</summary>
     /// <returns>Whether another step at once would find more to do.</returns>
@@ -28,6 +32,8 @@ internal sealed partial class Maintenance(
         var purged = await TryAsync("purge", () => workspaces.PurgeAsync(PurgeStep, cancellationToken), cancellationToken);
         var pruned = await TryAsync("prune", () => queue.PruneChangesAsync(options.Value.ChangesRetention, cancellationToken), cancellationToken);
         await TryAsync("expire", () => queue.ExpireDeadLettersAsync(options.Value.DeadLetterRetention, cancellationToken), cancellationToken);
+        await TryAsync("tokens", () => SynchronizeAsync(cancellationToken), cancellationToken);
+        await TryAsync("forget", () => checks.PruneAsync(s_checkRetention, cancellationToken), cancellationToken);
         return purged == PurgeStep || pruned == PruneStep;
     }
 
@@ -55,6 +61,12 @@ internal sealed partial class Maintenance(
         var stepped = await reindex.StepAsync(ReindexStep, cancellationToken);
         Failpoint.Hit("reindex.done");
         return stepped ? 1 : 0;
+    }
+
+    private async Task<int> SynchronizeAsync(CancellationToken cancellationToken)
+    {
+        await tokens.SynchronizeAsync(ratios, cancellationToken);
+        return 0;
     }
 
     private Task<int> FoldAsync(CancellationToken cancellationToken)

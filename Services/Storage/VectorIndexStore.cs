@@ -24,29 +24,31 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
             FROM pg_index i WHERE i.indexrelid = to_regclass($1)), 0)
         """;
 
-    // {0} is the table of a registered space, {1} its type.
+    // {0} is the table of a registered space.
     // While much is still coming in, an index would make each row cost several times as much: it waits for the backlog to shrink, but not for
-    // ever, since exact comparison gets slower with each row.
+    // ever, since exact comparison gets slower with each row. The backlog is counted in chunks, as those of some documents that are done.
     private const string IsWorthItSql = """
         SELECT (SELECT count(*) FROM (SELECT FROM {0} LIMIT $1) t) = $1
-           AND ((SELECT count(*) FROM (SELECT FROM tasks WHERE space_id = $2 LIMIT $3) t) < $3
+           AND ((SELECT count(*) FROM (SELECT FROM tasks WHERE space_id = $2 LIMIT $3) t)
+                    * greatest(1, (SELECT avg(chunks) FROM (SELECT chunks FROM indexed_documents WHERE space_id = $2 LIMIT 1000) d)) < $3
              OR (SELECT count(*) FROM (SELECT FROM {0} LIMIT $4) t) = $4)
         """;
 
-    // Of the least rows: tasks that wait when it is still a backlog, rows after which the index does not wait any more.
+    // Of the least rows: chunks that wait when it is still a backlog, rows after which the index does not wait any more.
     private const int BacklogShare = 10;
     private const int PatienceFactor = 40;
 
     private const string DropSql = "DROP INDEX CONCURRENTLY IF EXISTS {0}_hnsw";
 
     // Of 20,000 clustered vectors and 60 queries, recall@10 with ef_construction 64 was 0.970 at ef_search 320 and 0.995 at 500; with 128, 0.997 and 1.
+    // {2} is CONCURRENTLY or nothing.
     private const string CreateSql = """
-        CREATE INDEX CONCURRENTLY {0}_hnsw ON {0} USING hnsw (embedding {1}_cosine_ops) WITH (m = 16, ef_construction = 128)
+        CREATE INDEX {2} {0}_hnsw ON {0} USING hnsw (embedding {1}_cosine_ops) WITH (m = 16, ef_construction = 128)
         """;
 
     /// <summary>
     /// Builds the index of a space once its table has enough rows: below, an exact scan is as fast, and loading costs less. While a tenth of
-    /// that number of tasks waits, it is put off until the table has 40 times as many. Neither reads nor writes are blocked. Only one worker
+    /// that number of chunks is still to come, it is put off until the table has 40 times as many. Neither reads nor writes are blocked. Only one worker
     /// builds an index at a time.
     /// </summary>
     /// <param name="space">The space.</param>
@@ -92,7 +94,7 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
 
         if (maintenanceMemory is null)
         {
-            await ExecuteAsync(connection, string.Format(null, CreateSql, space.VectorTable, space.VectorType), cancellationToken);
+            await ExecuteAsync(connection, CreateStatement(space.VectorTable, space.VectorType, concurrently: true), cancellationToken);
             return true;
         }
 
@@ -104,7 +106,7 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
 
         try
         {
-            await ExecuteAsync(connection, string.Format(null, CreateSql, space.VectorTable, space.VectorType), cancellationToken);
+            await ExecuteAsync(connection, CreateStatement(space.VectorTable, space.VectorType, concurrently: true), cancellationToken);
         }
         finally
         {
@@ -113,6 +115,17 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
 
         return true;
     }
+
+    /// <summary>Whether the index of a space is there and PostgreSQL uses it.</summary>
+    public async Task<bool> IsValidAsync(SpaceRow space, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        return await StateAsync(space, cancellationToken) == 1;
+    }
+
+    /// <summary>The statement that builds an index with the parameters of all our indexes.</summary>
+    internal static string CreateStatement(string table, string type, bool concurrently) =>
+        string.Format(null, CreateSql, table, type, concurrently ? "CONCURRENTLY" : "");
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {

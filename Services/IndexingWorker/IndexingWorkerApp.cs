@@ -59,6 +59,11 @@ public static class IndexingWorkerApp
         services.AddSingleton<WorkerIdentity>();
         services.AddSingleton<TasksInWork>();
         services.AddSingleton<EmbeddingBatcher>();
+        services.AddSingleton<WriteDocuments>(provider =>
+        {
+            var (store, owner) = (provider.GetRequiredService<IndexStore>(), provider.GetRequiredService<WorkerIdentity>().Id);
+            return (space, documents, cancellationToken) => store.WriteAsync(owner, space, documents, cancellationToken);
+        });
         services.AddSingleton<IndexCommitter>();
         services.AddSingleton<DocumentIndexer>();
         services.AddSingleton<TaskSignal>();

@@ -38,7 +38,9 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
     private const int BacklogShare = 10;
     private const int PatienceFactor = 40;
 
-    private const string DropSql = "DROP INDEX CONCURRENTLY IF EXISTS {0}_hnsw";
+    private const string CountSql = "SELECT count(*) FROM {0}";
+
+    private const string SizeSql = "SELECT pg_size_bytes($1)";
 
     // Of 20,000 clustered vectors and 60 queries, recall@10 with ef_construction 64 was 0.970 at ef_search 320 and 0.995 at 500; with 128, 0.997 and 1.
     // {2} is CONCURRENTLY or nothing.
@@ -54,18 +56,21 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
     /// <param name="space">The space.</param>
     /// <param name="minRows">Rows from which on the index is worth it.</param>
     /// <param name="maintenanceMemory">
-    /// <c>maintenance_work_mem</c> of the build, for instance <c>512MB</c>; null leaves the server's setting and no trace in the session.
+    /// <c>maintenance_work_mem</c> of the build, for instance <c>512MB</c>; null: the server's, or what the graph needs up to a quarter of the memory that
+    /// the server's machine has available, where that can be read.
     /// </param>
+    /// <param name="warn">Gets what is not as it should be, before the build begins: a sentence that says what to set.</param>
     /// <param name="cancellationToken">Cancels; an index that is half built is dropped by the next call.</param>
-    /// <returns>Whether an index was built.</returns>
-    public async Task<bool> EnsureAsync(SpaceRow space, int minRows, string? maintenanceMemory, CancellationToken cancellationToken)
+    /// <returns>How the index was built; null when none was.</returns>
+    public async Task<HnswBuildPlan?> EnsureAsync(
+        SpaceRow space, int minRows, string? maintenanceMemory, Action<string> warn, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(space);
         if (space.Dimensions > MaxDimensions
             || await StateAsync(space, cancellationToken) is 1 or 2
             || !await IsWorthItAsync(space, minRows, cancellationToken))
         {
-            return false;
+            return null;
         }
 
         // The lock belongs to a transaction of its own, because CREATE INDEX CONCURRENTLY cannot run in one.
@@ -75,45 +80,34 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         {
             if (!(bool)(await tryLock.ExecuteScalarAsync(cancellationToken))!)
             {
-                return false;
+                return null;
             }
         }
 
-        await ExecuteAsync(guard, StayIdleSql, cancellationToken);
+        await using (var stayIdle = new NpgsqlCommand(StayIdleSql, guard))
+        {
+            await stayIdle.ExecuteNonQueryAsync(cancellationToken);
+        }
+
         var state = await StateAsync(space, cancellationToken);
         if (state is 1 or 2)
         {
-            return false;
+            return null;
         }
 
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        var builder = new HnswBuilder(dataSource, space, warn);
         if (state == 3)
         {
-            await ExecuteAsync(connection, string.Format(null, DropSql, space.VectorTable), cancellationToken);
+            await builder.DropAsync(cancellationToken);
         }
 
-        if (maintenanceMemory is null)
+        var (plan, resources) = await PlanAsync(space, maintenanceMemory, cancellationToken);
+        foreach (var warning in plan.Warnings)
         {
-            await ExecuteAsync(connection, CreateStatement(space.VectorTable, space.VectorType, concurrently: true), cancellationToken);
-            return true;
+            warn(warning);
         }
 
-        await using (var set = new NpgsqlCommand("SELECT set_config('maintenance_work_mem', $1, false)", connection))
-        {
-            set.Parameters.Add(new() { Value = maintenanceMemory });
-            await set.ExecuteNonQueryAsync(cancellationToken);
-        }
-
-        try
-        {
-            await ExecuteAsync(connection, CreateStatement(space.VectorTable, space.VectorType, concurrently: true), cancellationToken);
-        }
-        finally
-        {
-            await ExecuteAsync(connection, "RESET maintenance_work_mem", CancellationToken.None);
-        }
-
-        return true;
+        return await builder.BuildAsync(plan, resources, cancellationToken);
     }
 
     /// <summary>Whether the index of a space is there and PostgreSQL uses it.</summary>
@@ -127,11 +121,21 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
     internal static string CreateStatement(string table, string type, bool concurrently) =>
         string.Format(null, CreateSql, table, type, concurrently ? "CONCURRENTLY" : "");
 
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    private async Task<(HnswBuildPlan Plan, BuildResources Resources)> PlanAsync(
+        SpaceRow space, string? maintenanceMemory, CancellationToken cancellationToken)
     {
-        // An index over millions of vectors takes hours; cancellation ends the wait.
-        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using var count = new NpgsqlCommand(string.Format(null, CountSql, space.VectorTable), connection) { CommandTimeout = 0 };
+        var rows = (long)(await count.ExecuteScalarAsync(cancellationToken))!;
+        long? memory = null;
+        if (maintenanceMemory is not null)
+        {
+            await using var size = new NpgsqlCommand(SizeSql, connection) { Parameters = { new() { Value = maintenanceMemory } } };
+            memory = (long)(await size.ExecuteScalarAsync(cancellationToken))!;
+        }
+
+        var resources = await BuildResourceReader.ReadAsync(connection, cancellationToken);
+        return (HnswBuildPlan.Make(rows, space.Dimensions, space.VectorType == "halfvec" ? 2 : 4, memory, resources), resources);
     }
 
     private async Task<int> StateAsync(SpaceRow space, CancellationToken cancellationToken)

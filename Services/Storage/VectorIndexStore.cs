@@ -24,19 +24,30 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
             FROM pg_index i WHERE i.indexrelid = to_regclass($1)), 0)
         """;
 
-    // {0} is the table of a registered space.
-    // While much is still coming in, an index would make each row cost several times as much: it waits for the backlog to shrink, but not for
-    // ever, since exact comparison gets slower with each row. The backlog is counted in chunks, as those of some documents that are done.
-    private const string IsWorthItSql = """
-        SELECT (SELECT count(*) FROM (SELECT FROM {0} LIMIT $1) t) = $1
-           AND ((SELECT count(*) FROM (SELECT FROM tasks WHERE space_id = $2 LIMIT $3) t)
-                    * greatest(1, (SELECT avg(chunks) FROM (SELECT chunks FROM indexed_documents WHERE space_id = $2 LIMIT 1000) d)) < $3
-             OR (SELECT count(*) FROM (SELECT FROM {0} LIMIT $4) t) = $4)
+    // About how many chunks are still to come: tasks, as far as their documents are new to the space (a reindexed document brings no vectors), times
+    // the chunks of some documents that are done.
+    private const string BacklogSql = """
+        SELECT (
+            (SELECT count(*) FROM (SELECT FROM tasks WHERE space_id = $1 LIMIT 1000000) t)
+            * coalesce((
+                SELECT avg((x.document_key IS NULL)::int)
+                FROM (SELECT workspace_id, document_id FROM tasks WHERE space_id = $1 LIMIT 500) t
+                JOIN documents d USING (workspace_id, document_id)
+                LEFT JOIN indexed_documents x ON x.workspace_id = d.workspace_id AND x.document_key = d.document_key AND x.space_id = $1), 0)
+            * greatest(1, (SELECT avg(chunks) FROM (SELECT chunks FROM indexed_documents WHERE space_id = $1 LIMIT 1000) d))
+        )::bigint
         """;
 
-    // Of the least rows: chunks that wait when it is still a backlog, rows after which the index does not wait any more.
+    // {0} is the table of a registered space.
+    private const string RowsSql = "SELECT count(*) FROM (SELECT FROM {0} LIMIT $1) t";
+
+    // Of the least rows. While much is still coming in, an index would make each row cost ten times as much: it waits for the backlog to shrink
+    // to a tenth, but not for ever, since exact comparison gets slower with each row.
     private const int BacklogShare = 10;
     private const int PatienceFactor = 40;
+
+    // Of the least rows: a backlog that is worth it to build an index anew after it, if it is also more than the table has.
+    private const int DropFactor = 2;
 
     private const string CountSql = "SELECT count(*) FROM {0}";
 
@@ -50,8 +61,9 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
 
     /// <summary>
     /// Builds the index of a space once its table has enough rows: below, an exact scan is as fast, and loading costs less. While a tenth of
-    /// that number of chunks is still to come, it is put off until the table has 40 times as many. Neither reads nor writes are blocked. Only one worker
-    /// builds an index at a time.
+    /// that number of chunks is still to come, it is put off until the table has 40 times as many. An index that is in the way of a load which more
+    /// than doubles its table is dropped, and built after it, within the same limit. Neither reads nor writes are blocked. Only one worker
+    /// works on an index at a time.
     /// </summary>
     /// <param name="space">The space.</param>
     /// <param name="minRows">Rows from which on the index is worth it.</param>
@@ -66,9 +78,13 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         SpaceRow space, int minRows, string? maintenanceMemory, Action<string> warn, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(space);
-        if (space.Dimensions > MaxDimensions
-            || await StateAsync(space, cancellationToken) is 1 or 2
-            || !await IsWorthItAsync(space, minRows, cancellationToken))
+        if (space.Dimensions > MaxDimensions)
+        {
+            return null;
+        }
+
+        var state = await StateAsync(space, cancellationToken);
+        if (state == 2 || (state == 1 ? !await IsInTheWayAsync(space, minRows, cancellationToken) : !await IsWorthItAsync(space, minRows, cancellationToken)))
         {
             return null;
         }
@@ -89,14 +105,21 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
             await stayIdle.ExecuteNonQueryAsync(cancellationToken);
         }
 
-        var state = await StateAsync(space, cancellationToken);
-        if (state is 1 or 2)
+        // Another worker may have been at it before.
+        var builder = new HnswBuilder(dataSource, space, warn);
+        if (await StateAsync(space, cancellationToken) is var now && now != state)
         {
             return null;
         }
 
-        var builder = new HnswBuilder(dataSource, space, warn);
-        if (state == 3)
+        if (now == 1)
+        {
+            warn("Chunks to be loaded are more than the table has: the index is dropped and will be built after the load. Searches compare exactly meanwhile.");
+            await builder.DropAsync(cancellationToken);
+            return null;
+        }
+
+        if (now == 3)
         {
             await builder.DropAsync(cancellationToken);
         }
@@ -145,13 +168,37 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    private async Task<bool> IsWorthItAsync(SpaceRow space, int rows, CancellationToken cancellationToken)
+    private async Task<bool> IsWorthItAsync(SpaceRow space, int minRows, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand(string.Format(null, IsWorthItSql, space.VectorTable));
-        command.Parameters.Add(new() { Value = (long)rows });
+        var rows = await CountAsync(space, (long)minRows * PatienceFactor, cancellationToken);
+        return rows >= minRows
+            && (rows == (long)minRows * PatienceFactor
+                || await BacklogAsync(space, cancellationToken) < Math.Max(1, minRows / BacklogShare));
+    }
+
+    private async Task<bool> IsInTheWayAsync(SpaceRow space, int minRows, CancellationToken cancellationToken)
+    {
+        var backlog = await BacklogAsync(space, cancellationToken);
+        if (backlog < (long)minRows * DropFactor)
+        {
+            return false;
+        }
+
+        var rows = await CountAsync(space, (long)minRows * PatienceFactor, cancellationToken);
+        return rows < (long)minRows * PatienceFactor && backlog > rows;
+    }
+
+    private async Task<long> BacklogAsync(SpaceRow space, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(BacklogSql);
         command.Parameters.Add(new() { Value = space.SpaceId });
-        command.Parameters.Add(new() { Value = Math.Max(1L, rows / BacklogShare) });
-        command.Parameters.Add(new() { Value = (long)rows * PatienceFactor });
-        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    private async Task<long> CountAsync(SpaceRow space, long most, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(string.Format(null, RowsSql, space.VectorTable));
+        command.Parameters.Add(new() { Value = most });
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 }

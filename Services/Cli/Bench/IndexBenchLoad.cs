@@ -76,7 +76,7 @@ internal static class IndexBenchLoad
         var beside = all.Where(edit => edit.Beside).Select(edit => edit.Milliseconds).ToArray();
         bench.Progress(string.Create(
             CultureInfo.InvariantCulture,
-            $"{beside.Length} of {edits} edits were searchable while the backfill went on, {perMinute:0} a minute; {Math.Max(0, left)} of its documents were left"));
+            $"{beside.Length} of {edits} edits were searchable while the backfill went on, {perMinute:0} a minute; {(left == long.MaxValue ? "?" : left)} of its documents were left"));
         bench.Figures.Add("index.freshness_edits", beside.Length, "", Figure.AtLeast(edits));
         if (beside.Length < edits)
         {

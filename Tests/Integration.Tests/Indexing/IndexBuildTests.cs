@@ -94,6 +94,33 @@ public sealed class IndexBuildTests(TestDatabase database) : IClassFixture<TestD
         Assert.NotNull(await indexes.EnsureAsync(space, 500, null, _ => { }, Cancelled));
     }
 
+    [Fact]
+    public async Task Ensure_LoadThatIsMoreThanTheTable_DropsTheIndexAndBuildsItAfterwards()
+    {
+        var space = await CreateAsync(38);
+        var indexes = new VectorIndexStore(database.DataSource);
+        Assert.NotNull(await indexes.EnsureAsync(space, 10, null, _ => { }, Cancelled));
+        var workspace = (await new WorkspaceStore(database.DataSource).FindAsync("build-38", Cancelled))!;
+        var documents = new DocumentStore(database.DataSource);
+        DocumentInput[] all = [.. Enumerable.Range(0, 60).Select(i => new DocumentInput($"d{i:000}", "", $"Changed {i}.", "{}", 1))];
+
+        // Tasks of documents that are there bring little, however many.
+        await documents.PutAsync(workspace.WorkspaceId, all, Cancelled);
+        await indexes.EnsureAsync(space, 10, null, _ => { }, Cancelled);
+        Assert.True(await indexes.IsValidAsync(space, Cancelled));
+
+        await WorkerHost.ExecuteAsync(database, $"DELETE FROM tasks WHERE workspace_id = {workspace.WorkspaceId}");
+        await documents.PutAsync(
+            workspace.WorkspaceId, [.. Enumerable.Range(0, 70).Select(i => new DocumentInput($"n{i:000}", "", $"New {i}.", "{}", 1))], Cancelled);
+        var warnings = new List<string>();
+        Assert.Null(await indexes.EnsureAsync(space, 10, null, warnings.Add, Cancelled));
+        Assert.Single(warnings);
+        Assert.False(await indexes.IsValidAsync(space, Cancelled));
+
+        await WorkerHost.ExecuteAsync(database, $"DELETE FROM tasks WHERE workspace_id = {workspace.WorkspaceId}");
+        Assert.NotNull(await indexes.EnsureAsync(space, 10, null, _ => { }, Cancelled));
+    }
+
     [Theory]
     [InlineData(36, true)]
     [InlineData(37, false)]

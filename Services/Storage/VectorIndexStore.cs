@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Npgsql;
 
 namespace RagPlatform.Storage;
@@ -41,7 +42,7 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
     // {0} is the table of a registered space.
     private const string RowsSql = "SELECT count(*) FROM (SELECT FROM {0} LIMIT $1) t";
 
-    // Of the least rows. While much is still coming in, an index would make each row cost ten times as much: it waits for the backlog to shrink
+    // Of the least rows, for chunks that wait and for those that came since the look before. While much is still coming in, an index would make each row cost several times as much: it waits for the backlog to shrink
     // to a tenth, but not for ever, since exact comparison gets slower with each row.
     private const int BacklogShare = 10;
     private const int PatienceFactor = 40;
@@ -59,9 +60,12 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         CREATE INDEX {2} {0}_hnsw ON {0} USING hnsw (embedding {1}_cosine_ops) WITH (m = 16, ef_construction = 128)
         """;
 
+    // By space: the rows that the look before counted.
+    private readonly ConcurrentDictionary<int, long> _rows = [];
+
     /// <summary>
     /// Builds the index of a space once its table has enough rows: below, an exact scan is as fast, and loading costs less. While a tenth of
-    /// that number of chunks is still to come, it is put off until the table has 40 times as many. An index that is in the way of a load which more
+    /// that number of chunks is still to come, or came since the call before, it is put off until the table has 40 times as many. An index that is in the way of a load which more
     /// than doubles its table is dropped, and built after it, within the same limit. Neither reads nor writes are blocked. Only one worker
     /// works on an index at a time.
     /// </summary>
@@ -171,9 +175,13 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
     private async Task<bool> IsWorthItAsync(SpaceRow space, int minRows, CancellationToken cancellationToken)
     {
         var rows = await CountAsync(space, (long)minRows * PatienceFactor, cancellationToken);
+        var little = Math.Max(1, minRows / BacklogShare);
+
+        // Where the worker is faster than who loads, nothing waits, and yet the load goes on.
+        var grown = rows - _rows.GetValueOrDefault(space.SpaceId, rows);
+        _rows[space.SpaceId] = rows;
         return rows >= minRows
-            && (rows == (long)minRows * PatienceFactor
-                || await BacklogAsync(space, cancellationToken) < Math.Max(1, minRows / BacklogShare));
+            && (rows == (long)minRows * PatienceFactor || (grown < little && await BacklogAsync(space, cancellationToken) < little));
     }
 
     private async Task<bool> IsInTheWayAsync(SpaceRow space, int minRows, CancellationToken cancellationToken)

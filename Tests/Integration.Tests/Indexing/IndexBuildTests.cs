@@ -95,6 +95,18 @@ public sealed class IndexBuildTests(TestDatabase database) : IClassFixture<TestD
     }
 
     [Fact]
+    public async Task Ensure_TableThatGrowsWithoutBacklog_TheIndexWaitsUntilItIsCalm()
+    {
+        var space = await CreateAsync(39);
+        var indexes = new VectorIndexStore(database.DataSource);
+        Assert.Null(await indexes.EnsureAsync(space, 100, null, _ => { }, Cancelled));
+
+        await CreateAsync(39, from: 60);
+        Assert.Null(await indexes.EnsureAsync(space, 100, null, _ => { }, Cancelled));
+        Assert.NotNull(await indexes.EnsureAsync(space, 100, null, _ => { }, Cancelled));
+    }
+
+    [Fact]
     public async Task Ensure_LoadThatIsMoreThanTheTable_DropsTheIndexAndBuildsItAfterwards()
     {
         var space = await CreateAsync(38);
@@ -146,11 +158,11 @@ public sealed class IndexBuildTests(TestDatabase database) : IClassFixture<TestD
     }
 
     // A space of its own for each test, with vectors and nothing to do.
-    private async Task<SpaceRow> CreateAsync(int dimensions, int rows = 60, int chunksOfADocument = 1)
+    private async Task<SpaceRow> CreateAsync(int dimensions, int rows = 60, int chunksOfADocument = 1, int from = 0)
     {
-        var workspace = await TestWorkspace.CreateAsync(database, $"build-{dimensions}", dimensions);
+        var workspace = await TestWorkspace.CreateAsync(database, $"build-{dimensions}{(from == 0 ? "" : "-more")}", dimensions);
         await using var worker = await WorkerHost.StartAsync(database, ("Indexing:HnswMinRows", "1000000"));
-        for (var i = 0; i < rows / chunksOfADocument; i++)
+        for (var i = from; i < from + (rows / chunksOfADocument); i++)
         {
             await workspace.PutPreparedAsync(
                 $"d{i:000}", "", [.. Enumerable.Range(0, chunksOfADocument).Select(c => ($"Text {i} {c}.", (float[]?)null))]);

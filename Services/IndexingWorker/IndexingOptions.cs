@@ -86,8 +86,8 @@ public sealed class IndexingOptions
     [Range(1, 100_000_000)]
     public int HnswMinRows { get; set; } = 5_000;
 
-    /// <summary><c>maintenance_work_mem</c> of an index build, as PostgreSQL writes it (<c>512MB</c>). Leave it alone behind PgBouncer.</summary>
-    /// <value>The default is null: the server's own setting.</value>
+    /// <summary><c>maintenance_work_mem</c> of an index build, as PostgreSQL writes it (<c>512MB</c>). PgBouncer does not pass it on.</summary>
+    /// <value>The default is null: the server's own setting, or what the graph needs, up to a quarter of the memory available, where that can be read.</value>
     [RegularExpression("^[1-9][0-9]*(kB|MB|GB)$")]
     public string? HnswMaintenanceMemory { get; set; }
 

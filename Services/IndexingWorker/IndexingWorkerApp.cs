@@ -65,6 +65,11 @@ public static class IndexingWorkerApp
         services.AddSingleton<TasksInWork>();
         services.AddSingleton<TokenCalibration>();
         services.AddSingleton<EmbeddingBatcher>();
+        services.AddSingleton<WriteDocuments>(provider =>
+        {
+            var (store, owner) = (provider.GetRequiredService<IndexStore>(), provider.GetRequiredService<WorkerIdentity>().Id);
+            return (space, documents, cancellationToken) => store.WriteAsync(owner, space, documents, cancellationToken);
+        });
         services.AddSingleton<IndexCommitter>();
         services.AddSingleton<DocumentIndexer>();
         services.AddSingleton<TaskSignal>();

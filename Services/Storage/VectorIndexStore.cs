@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Npgsql;
 
 namespace RagPlatform.Storage;
@@ -24,46 +25,72 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
             FROM pg_index i WHERE i.indexrelid = to_regclass($1)), 0)
         """;
 
-    // {0} is the table of a registered space, {1} its type.
-    // While much is still coming in, an index would make each row cost several times as much: it waits for the backlog to shrink, but not for
-    // ever, since exact comparison gets slower with each row.
-    private const string IsWorthItSql = """
-        SELECT (SELECT count(*) FROM (SELECT FROM {0} LIMIT $1) t) = $1
-           AND ((SELECT count(*) FROM (SELECT FROM tasks WHERE space_id = $2 LIMIT $3) t) < $3
-             OR (SELECT count(*) FROM (SELECT FROM {0} LIMIT $4) t) = $4)
+    // About how many chunks are still to come: tasks, as far as their documents are new to the space (a reindexed document brings no vectors), times
+    // the chunks of some documents that are done.
+    private const string BacklogSql = """
+        SELECT (
+            (SELECT count(*) FROM (SELECT FROM tasks WHERE space_id = $1 LIMIT 1000000) t)
+            * coalesce((
+                SELECT avg((x.document_key IS NULL)::int)
+                FROM (SELECT workspace_id, document_id FROM tasks WHERE space_id = $1 LIMIT 500) t
+                JOIN documents d USING (workspace_id, document_id)
+                LEFT JOIN indexed_documents x ON x.workspace_id = d.workspace_id AND x.document_key = d.document_key AND x.space_id = $1), 0)
+            * greatest(1, (SELECT avg(chunks) FROM (SELECT chunks FROM indexed_documents WHERE space_id = $1 LIMIT 1000) d))
+        )::bigint
         """;
 
-    // Of the least rows: tasks that wait when it is still a backlog, rows after which the index does not wait any more.
+    // {0} is the table of a registered space.
+    private const string RowsSql = "SELECT count(*) FROM (SELECT FROM {0} LIMIT $1) t";
+
+    // Of the least rows, for chunks that wait and for those that came since the look before. While much is still coming in, an index would make each row cost several times as much: it waits for the backlog to shrink
+    // to a tenth, but not for ever, since exact comparison gets slower with each row.
     private const int BacklogShare = 10;
     private const int PatienceFactor = 40;
 
-    private const string DropSql = "DROP INDEX CONCURRENTLY IF EXISTS {0}_hnsw";
+    // Of the least rows: a backlog that is worth it to build an index anew after it, if it is also more than the table has.
+    private const int DropFactor = 2;
+
+    private const string CountSql = "SELECT count(*) FROM {0}";
+
+    private const string SizeSql = "SELECT pg_size_bytes($1)";
 
     // Of 20,000 clustered vectors and 60 queries, recall@10 with ef_construction 64 was 0.970 at ef_search 320 and 0.995 at 500; with 128, 0.997 and 1.
+    // {2} is CONCURRENTLY or nothing.
     private const string CreateSql = """
-        CREATE INDEX CONCURRENTLY {0}_hnsw ON {0} USING hnsw (embedding {1}_cosine_ops) WITH (m = 16, ef_construction = 128)
+        CREATE INDEX {2} {0}_hnsw ON {0} USING hnsw (embedding {1}_cosine_ops) WITH (m = 16, ef_construction = 128)
         """;
+
+    // By space: the rows that the look before counted.
+    private readonly ConcurrentDictionary<int, long> _rows = [];
 
     /// <summary>
     /// Builds the index of a space once its table has enough rows: below, an exact scan is as fast, and loading costs less. While a tenth of
-    /// that number of tasks waits, it is put off until the table has 40 times as many. Neither reads nor writes are blocked. Only one worker
-    /// builds an index at a time.
+    /// that number of chunks is still to come, or came since the call before, it is put off until the table has 40 times as many. An index that is in the way of a load which more
+    /// than doubles its table is dropped, and built after it, within the same limit. Neither reads nor writes are blocked. Only one worker
+    /// works on an index at a time.
     /// </summary>
     /// <param name="space">The space.</param>
     /// <param name="minRows">Rows from which on the index is worth it.</param>
     /// <param name="maintenanceMemory">
-    /// <c>maintenance_work_mem</c> of the build, for instance <c>512MB</c>; null leaves the server's setting and no trace in the session.
+    /// <c>maintenance_work_mem</c> of the build, for instance <c>512MB</c>; null: the server's, or what the graph needs up to a quarter of the memory that
+    /// the server's machine has available, where that can be read.
     /// </param>
+    /// <param name="warn">Gets what is not as it should be, before the build begins: a sentence that says what to set.</param>
     /// <param name="cancellationToken">Cancels; an index that is half built is dropped by the next call.</param>
-    /// <returns>Whether an index was built.</returns>
-    public async Task<bool> EnsureAsync(SpaceRow space, int minRows, string? maintenanceMemory, CancellationToken cancellationToken)
+    /// <returns>How the index was built; null when none was.</returns>
+    public async Task<HnswBuildPlan?> EnsureAsync(
+        SpaceRow space, int minRows, string? maintenanceMemory, Action<string> warn, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(space);
-        if (space.Dimensions > MaxDimensions
-            || await StateAsync(space, cancellationToken) is 1 or 2
-            || !await IsWorthItAsync(space, minRows, cancellationToken))
+        if (space.Dimensions > MaxDimensions)
         {
-            return false;
+            return null;
+        }
+
+        var state = await StateAsync(space, cancellationToken);
+        if (state == 2 || (state == 1 ? !await IsInTheWayAsync(space, minRows, cancellationToken) : !await IsWorthItAsync(space, minRows, cancellationToken)))
+        {
+            return null;
         }
 
         // The lock belongs to a transaction of its own, because CREATE INDEX CONCURRENTLY cannot run in one.
@@ -73,52 +100,69 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         {
             if (!(bool)(await tryLock.ExecuteScalarAsync(cancellationToken))!)
             {
-                return false;
+                return null;
             }
         }
 
-        await ExecuteAsync(guard, StayIdleSql, cancellationToken);
-        var state = await StateAsync(space, cancellationToken);
-        if (state is 1 or 2)
+        await using (var stayIdle = new NpgsqlCommand(StayIdleSql, guard))
         {
-            return false;
+            await stayIdle.ExecuteNonQueryAsync(cancellationToken);
         }
 
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        if (state == 3)
+        // Another worker may have been at it before.
+        var builder = new HnswBuilder(dataSource, space, warn);
+        if (await StateAsync(space, cancellationToken) is var now && now != state)
         {
-            await ExecuteAsync(connection, string.Format(null, DropSql, space.VectorTable), cancellationToken);
+            return null;
         }
 
-        if (maintenanceMemory is null)
+        if (now == 1)
         {
-            await ExecuteAsync(connection, string.Format(null, CreateSql, space.VectorTable, space.VectorType), cancellationToken);
-            return true;
+            warn("Chunks to be loaded are more than the table has: the index is dropped and will be built after the load. Searches compare exactly meanwhile.");
+            await builder.DropAsync(cancellationToken);
+            return null;
         }
 
-        await using (var set = new NpgsqlCommand("SELECT set_config('maintenance_work_mem', $1, false)", connection))
+        if (now == 3)
         {
-            set.Parameters.Add(new() { Value = maintenanceMemory });
-            await set.ExecuteNonQueryAsync(cancellationToken);
+            await builder.DropAsync(cancellationToken);
         }
 
-        try
+        var (plan, resources) = await PlanAsync(space, maintenanceMemory, cancellationToken);
+        foreach (var warning in plan.Warnings)
         {
-            await ExecuteAsync(connection, string.Format(null, CreateSql, space.VectorTable, space.VectorType), cancellationToken);
-        }
-        finally
-        {
-            await ExecuteAsync(connection, "RESET maintenance_work_mem", CancellationToken.None);
+            warn(warning);
         }
 
-        return true;
+        return await builder.BuildAsync(plan, resources, cancellationToken);
     }
 
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    /// <summary>Whether the index of a space is there and PostgreSQL uses it.</summary>
+    public async Task<bool> IsValidAsync(SpaceRow space, CancellationToken cancellationToken)
     {
-        // An index over millions of vectors takes hours; cancellation ends the wait.
-        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        ArgumentNullException.ThrowIfNull(space);
+        return await StateAsync(space, cancellationToken) == 1;
+    }
+
+    /// <summary>The statement that builds an index with the parameters of all our indexes.</summary>
+    internal static string CreateStatement(string table, string type, bool concurrently) =>
+        string.Format(null, CreateSql, table, type, concurrently ? "CONCURRENTLY" : "");
+
+    private async Task<(HnswBuildPlan Plan, BuildResources Resources)> PlanAsync(
+        SpaceRow space, string? maintenanceMemory, CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using var count = new NpgsqlCommand(string.Format(null, CountSql, space.VectorTable), connection) { CommandTimeout = 0 };
+        var rows = (long)(await count.ExecuteScalarAsync(cancellationToken))!;
+        long? memory = null;
+        if (maintenanceMemory is not null)
+        {
+            await using var size = new NpgsqlCommand(SizeSql, connection) { Parameters = { new() { Value = maintenanceMemory } } };
+            memory = (long)(await size.ExecuteScalarAsync(cancellationToken))!;
+        }
+
+        var resources = await BuildResourceReader.ReadAsync(connection, cancellationToken);
+        return (HnswBuildPlan.Make(rows, space.Dimensions, space.VectorType == "halfvec" ? 2 : 4, memory, resources), resources);
     }
 
     private async Task<int> StateAsync(SpaceRow space, CancellationToken cancellationToken)
@@ -128,13 +172,41 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    private async Task<bool> IsWorthItAsync(SpaceRow space, int rows, CancellationToken cancellationToken)
+    private async Task<bool> IsWorthItAsync(SpaceRow space, int minRows, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand(string.Format(null, IsWorthItSql, space.VectorTable));
-        command.Parameters.Add(new() { Value = (long)rows });
+        var rows = await CountAsync(space, (long)minRows * PatienceFactor, cancellationToken);
+        var little = Math.Max(1, minRows / BacklogShare);
+
+        // Where the worker is faster than who loads, nothing waits, and yet the load goes on.
+        var grown = rows - _rows.GetValueOrDefault(space.SpaceId, rows);
+        _rows[space.SpaceId] = rows;
+        return rows >= minRows
+            && (rows == (long)minRows * PatienceFactor || (grown < little && await BacklogAsync(space, cancellationToken) < little));
+    }
+
+    private async Task<bool> IsInTheWayAsync(SpaceRow space, int minRows, CancellationToken cancellationToken)
+    {
+        var backlog = await BacklogAsync(space, cancellationToken);
+        if (backlog < (long)minRows * DropFactor)
+        {
+            return false;
+        }
+
+        var rows = await CountAsync(space, (long)minRows * PatienceFactor, cancellationToken);
+        return rows < (long)minRows * PatienceFactor && backlog > rows;
+    }
+
+    private async Task<long> BacklogAsync(SpaceRow space, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(BacklogSql);
         command.Parameters.Add(new() { Value = space.SpaceId });
-        command.Parameters.Add(new() { Value = Math.Max(1L, rows / BacklogShare) });
-        command.Parameters.Add(new() { Value = (long)rows * PatienceFactor });
-        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    private async Task<long> CountAsync(SpaceRow space, long most, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(string.Format(null, RowsSql, space.VectorTable));
+        command.Parameters.Add(new() { Value = most });
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using Npgsql;
 using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Indexing;
@@ -24,6 +25,11 @@ internal sealed partial class Maintenance(
     private const int PruneStep = 10_000;
     private const int ReindexStep = 1_000;
     private static readonly TimeSpan s_checkRetention = TimeSpan.FromDays(30);
+
+    private static readonly TimeSpan s_longestRest = TimeSpan.FromMinutes(10);
+
+    // By space: failures in a row, and when to try again.
+    private readonly Dictionary<int, (int Failures, DateTimeOffset Until)> _failedBuilds = [];
 
     /// <summary>Does one step of everything.</summary>
     /// <returns>Whether another step at once would find more to do.</returns>
@@ -94,10 +100,11 @@ internal sealed partial class Maintenance(
             {
                 foreach (var space in await spaces.ListAsync(cancellationToken))
                 {
-                    var begin = time.GetTimestamp();
-                    if (await indexes.EnsureAsync(space, options.Value.HnswMinRows, options.Value.HnswMaintenanceMemory, cancellationToken))
+                    // One that cannot be built, for want of disk for instance, neither keeps the others waiting nor is tried all the time.
+                    var (failures, until) = _failedBuilds.GetValueOrDefault(space.SpaceId);
+                    if (failures == 0 || time.GetUtcNow() >= until)
                     {
-                        LogBuilt(space.Id, time.GetElapsedTime(begin).TotalSeconds);
+                        await BuildIndexAsync(space, failures, cancellationToken);
                     }
                 }
 
@@ -105,6 +112,32 @@ internal sealed partial class Maintenance(
             },
             cancellationToken);
         return false;
+    }
+
+    private async Task BuildIndexAsync(SpaceRow space, int failures, CancellationToken cancellationToken)
+    {
+        var begin = time.GetTimestamp();
+        try
+        {
+            var built = await indexes.EnsureAsync(
+                space,
+                options.Value.HnswMinRows,
+                options.Value.HnswMaintenanceMemory,
+                warning => LogPreflight(space.Id, warning),
+                cancellationToken);
+            _failedBuilds.Remove(space.SpaceId);
+            if (built is not null)
+            {
+                LogBuilt(space.Id, time.GetElapsedTime(begin).TotalSeconds, built.Parallel);
+            }
+        }
+        catch (NpgsqlException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            var rest = options.Value.MaintenanceInterval * Math.Pow(2, Math.Min(failures, 10));
+            rest = rest < s_longestRest ? rest : s_longestRest;
+            _failedBuilds[space.SpaceId] = (failures + 1, time.GetUtcNow() + rest);
+            LogNotBuilt(space.Id, rest.TotalSeconds, e.Message);
+        }
     }
 
     private async Task<int> TryAsync(string step, Func<Task<int>> action, CancellationToken cancellationToken)
@@ -120,9 +153,15 @@ internal sealed partial class Maintenance(
         }
     }
 
-    [LoggerMessage(1, LogLevel.Information, "Built the index of space {Space} in {DurationSeconds} s.")]
-    private partial void LogBuilt(string space, double durationSeconds);
+    [LoggerMessage(1, LogLevel.Information, "Built the index of space {Space} in {DurationSeconds} s (parallel: {Parallel}).")]
+    private partial void LogBuilt(string space, double durationSeconds, bool parallel);
 
     [LoggerMessage(2, LogLevel.Warning, "Maintenance step {Step} failed and is repeated later: {Reason}")]
     private partial void LogFailed(string step, string reason);
+
+    [LoggerMessage(3, LogLevel.Warning, "The index of space {Space}: {Warning}")]
+    private partial void LogPreflight(string space, string warning);
+
+    [LoggerMessage(4, LogLevel.Warning, "The index of space {Space} could not be built, searches compare exactly; next attempt in {DelaySeconds} s: {Reason}")]
+    private partial void LogNotBuilt(string space, double delaySeconds, string reason);
 }

@@ -31,7 +31,9 @@ internal static class IndexBenchLoad
         await IndexBench.WaitAsync(bench, node.Client, Small).ConfigureAwait(false);
 
         // From the first byte sent to the last chunk searchable: HTTP, chunking, embedding, keyword index, vectors.
+        // Both loads are written before: what follows each other without a pause is one load, and no index is built in between.
         var measured = Documents(texts, "m", Math.Min(size.Chunks, MeasuredChunks));
+        var backfill = Documents(texts, "d", size.Chunks - MeasuredChunks);
         var begin = bench.Time.GetTimestamp();
         await PutAsync(bench, node, Large, measured).ConfigureAwait(false);
         var accepted = bench.Time.GetElapsedTime(begin);
@@ -44,7 +46,7 @@ internal static class IndexBenchLoad
         bench.Figures.Add("index.chunks_per_s", chunks / elapsed.TotalSeconds, "1/s", Figure.AtLeast(1000));
 
         // The backfill that edits have to get past.
-        await PutAsync(bench, node, Large, Documents(texts, "d", size.Chunks - MeasuredChunks)).ConfigureAwait(false);
+        await PutAsync(bench, node, Large, backfill).ConfigureAwait(false);
         await MeasureFreshnessAsync(bench, node, texts, size.Edits).ConfigureAwait(false);
         await IndexBench.WaitAsync(bench, node.Client, Large).ConfigureAwait(false);
         await DiagnoseAsync(bench, node).ConfigureAwait(false);

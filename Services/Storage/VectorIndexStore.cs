@@ -42,8 +42,8 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
     // {0} is the table of a registered space.
     private const string RowsSql = "SELECT count(*) FROM (SELECT FROM {0} LIMIT $1) t";
 
-    // Of the least rows, for chunks that wait and for those that came since the look before. While much is still coming in, an index would make each row cost several times as much: it waits for the backlog to shrink
-    // to a tenth, but not for ever, since exact comparison gets slower with each row.
+    // Of the least rows, for chunks that wait and for those that came since the look before. While much is still coming in, an index would make
+    // each row cost several times as much: it waits for the backlog to shrink to a tenth, but not for ever, since exact comparison gets slower with each row.
     private const int BacklogShare = 10;
     private const int PatienceFactor = 40;
 
@@ -65,9 +65,9 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
 
     /// <summary>
     /// Builds the index of a space once its table has enough rows: below, an exact scan is as fast, and loading costs less. While a tenth of
-    /// that number of chunks is still to come, or came since the call before, it is put off until the table has 40 times as many. An index that is in the way of a load which more
-    /// than doubles its table is dropped, and built after it, within the same limit. Neither reads nor writes are blocked. Only one worker
-    /// works on an index at a time.
+    /// that number of chunks is still to come, or came since the call before, it is put off until the table has 40 times as many. An index that
+    /// is in the way of a load which more than doubles its table is dropped, and built after it, within the same limit. Neither reads nor
+    /// writes are blocked. Only one worker works on an index at a time.
     /// </summary>
     /// <param name="space">The space.</param>
     /// <param name="minRows">Rows from which on the index is worth it.</param>
@@ -88,7 +88,13 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         }
 
         var state = await StateAsync(space, cancellationToken);
-        if (state == 2 || (state == 1 ? !await IsInTheWayAsync(space, minRows, cancellationToken) : !await IsWorthItAsync(space, minRows, cancellationToken)))
+        var hasWork = state switch
+        {
+            1 => await IsInTheWayAsync(space, minRows, cancellationToken),
+            2 => false,
+            _ => await IsWorthItAsync(space, minRows, cancellationToken),
+        };
+        if (!hasWork)
         {
             return null;
         }

@@ -21,6 +21,8 @@ internal sealed partial class Maintenance(
     private const int PruneStep = 10_000;
     private const int ReindexStep = 1_000;
 
+    private readonly Dictionary<int, long> _replacedAt = [];
+
     /// <summary>Does one step of everything.</summary>
     /// <returns>Whether another step at once would find more to do.</returns>
     public async Task<bool> RunOnceAsync(CancellationToken cancellationToken)
@@ -87,12 +89,27 @@ internal sealed partial class Maintenance(
                     {
                         LogBuilt(space.Id, time.GetElapsedTime(begin).TotalSeconds);
                     }
+
+                    await DropObsoleteAsync(space, cancellationToken);
                 }
 
                 return 0;
             },
             cancellationToken);
         return false;
+    }
+
+    private async Task DropObsoleteAsync(SpaceRow space, CancellationToken cancellationToken)
+    {
+        if (!await indexes.HasObsoleteAsync(space, cancellationToken))
+        {
+            _replacedAt.Remove(space.SpaceId);
+        }
+        else if (!_replacedAt.TryAdd(space.SpaceId, time.GetTimestamp()) && time.GetElapsedTime(_replacedAt[space.SpaceId]) >= options.Value.ReplacedIndexDelay)
+        {
+            await indexes.DropObsoleteAsync(space, cancellationToken);
+            LogReplaced(space.Id);
+        }
     }
 
     private async Task<int> TryAsync(string step, Func<Task<int>> action, CancellationToken cancellationToken)
@@ -110,6 +127,9 @@ internal sealed partial class Maintenance(
 
     [LoggerMessage(1, LogLevel.Information, "Built the index of space {Space} in {DurationSeconds} s.")]
     private partial void LogBuilt(string space, double durationSeconds);
+
+    [LoggerMessage(3, LogLevel.Information, "Dropped the index of space {Space} that another precision replaces.")]
+    private partial void LogReplaced(string space);
 
     [LoggerMessage(2, LogLevel.Warning, "Maintenance step {Step} failed and is repeated later: {Reason}")]
     private partial void LogFailed(string step, string reason);

@@ -14,6 +14,7 @@ internal static class OperationsEndpoints
     {
         var admin = app.MapGroup("/admin/indexing").RequireAuthorization(AuthExtensions.AdminPolicy);
         admin.MapPut("/workspaces/{workspace}/weight", WeighAsync);
+        admin.MapPut("/spaces/{space}/half-index", SetHalfIndexAsync);
         admin.MapGet("/cooldowns", ListCooldownsAsync);
         admin.MapPost("/reindex", ReindexAsync);
         admin.MapGet("/reindex", ListReindexAsync);
@@ -24,6 +25,11 @@ internal static class OperationsEndpoints
     private static async Task<Results<NoContent, NotFound>> WeighAsync(
         string workspace, [Range(1, 100)] int weight, TaskQueue queue, CancellationToken cancellationToken) =>
         await queue.WeighAsync(workspace, weight, cancellationToken) ? TypedResults.NoContent() : TypedResults.NotFound();
+
+    // Maintenance builds the index that is wanted from now on; meanwhile searches use the one that is there.
+    private static async Task<Results<NoContent, NotFound>> SetHalfIndexAsync(
+        string space, bool enabled, SpaceStore spaces, CancellationToken cancellationToken) =>
+        await spaces.SetHalfIndexAsync(space, enabled, cancellationToken) ? TypedResults.NoContent() : TypedResults.NotFound();
 
     private static async Task<Ok<IReadOnlyList<SpaceCooldown>>> ListCooldownsAsync(TaskQueue queue, CancellationToken cancellationToken) =>
         TypedResults.Ok<IReadOnlyList<SpaceCooldown>>(

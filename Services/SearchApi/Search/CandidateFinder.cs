@@ -63,7 +63,8 @@ internal sealed class CandidateFinder(PassageStore passages, VectorSearch vector
             limit,
             Math.Clamp(Math.Max(plan.Ef, limit), 1, 1000),
             Math.Max(plan.Scan, limit),
-            (int)options.Value.Timeout.TotalMilliseconds);
+            (int)options.Value.Timeout.TotalMilliseconds,
+            plan.HalfIndex);
         job.VectorPlan = plan.Plan;
         var result = await job.TimeAsync(vectors.FindAsync(query, plan.Plan, withPassages, cancellationToken));
         if (plan.Plan is VectorPlan.Hnsw or VectorPlan.PartialHnsw && result.Candidates < limit + plan.Spare)

@@ -33,6 +33,28 @@ public sealed class OperationsTests(TestDatabase database) : IClassFixture<TestD
     }
 
     [Fact]
+    public async Task HalfIndex_OfASpace_ReplacesTheIndexAndBack()
+    {
+        await using var worker = await WorkerHost.StartAsync(
+            database, ("Indexing:HnswMinRows", "50"), ("Indexing:MaintenanceInterval", "00:00:00.100"), ("Indexing:ReplacedIndexDelay", "00:00:00"));
+        using var http = Connect(worker);
+        var workspace = await TestWorkspace.CreateAsync(database, "halved", dimensions: 20);
+        await workspace.PutAsync([.. Enumerable.Range(0, 60).Select(i => ($"d{i:000}", $"Text {i}."))]);
+        await WorkerHost.WaitUntilIdleAsync(database);
+        var (full, half) = ($"{workspace.Space.VectorTable}_hnsw", $"hnsw_half_{workspace.Space.SpaceId}");
+        await WaitUntilOnlyAsync(full, half);
+
+        Assert.Equal(HttpStatusCode.NotFound, (await PutAsync("nothing", "true")).StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent, (await PutAsync(workspace.Space.Id, "true")).StatusCode);
+        await WaitUntilOnlyAsync(half, full);
+        Assert.Equal(HttpStatusCode.NoContent, (await PutAsync(workspace.Space.Id, "false")).StatusCode);
+        await WaitUntilOnlyAsync(full, half);
+
+        Task<HttpResponseMessage> PutAsync(string space, string enabled) => http.PutAsync(
+            new Uri($"admin/indexing/spaces/{space}/half-index?enabled={enabled}", UriKind.Relative), null, TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task Reindex_Workspace_EveryDocumentIsWorkedOnAndNothingIsEmbeddedAgain()
     {
         await using var worker = await WorkerHost.StartAsync(database);
@@ -87,4 +109,18 @@ public sealed class OperationsTests(TestDatabase database) : IClassFixture<TestD
 
     private Task<DateTime> IndexedAtAsync(int workspaceId) => WorkerHost.QueryAsync<DateTime>(
         database, $"SELECT min(indexed_at) FROM indexed_documents WHERE workspace_id = {workspaceId}");
+
+    // Waits until one index can be used and there is no other.
+    private async Task WaitUntilOnlyAsync(string index, string other)
+    {
+        var sql = $"""
+            SELECT (SELECT count(*) FROM pg_index WHERE indisvalid AND indexrelid = to_regclass('{index}'))
+                 - (SELECT count(*) FROM pg_class WHERE oid = to_regclass('{other}'))
+            """;
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (await WorkerHost.QueryAsync<long>(database, sql) < 1)
+        {
+            await Task.Delay(20, limit.Token);
+        }
+    }
 }

@@ -89,12 +89,14 @@ public sealed class PartialIndexStore(NpgsqlDataSource dataSource)
     /// <param name="workspaceId">The workspace.</param>
     /// <param name="space">The space; <see cref="SpaceRow.WantsHalfIndex"/> decides about the precision.</param>
     /// <param name="cancellationToken">Cancels; what is left has to be dropped.</param>
-    /// <exception cref="PostgresException">Another process builds it (42P07), or it failed: what is left of it is not usable and has to be dropped.</exception>
-    public Task CreateAsync(int workspaceId, SpaceRow space, CancellationToken cancellationToken)
+    /// <returns>False when somebody else is at the indexes of the space: then it was not built.</returns>
+    /// <exception cref="PostgresException">It failed: what is left of it is not usable and has to be dropped.</exception>
+    public Task<bool> CreateAsync(int workspaceId, SpaceRow space, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(space);
         var half = space.WantsHalfIndex;
         return ExecuteAsync(
+            space,
             string.Format(
                 CultureInfo.InvariantCulture, CreateSql,
                 space.IndexName(half, workspaceId), space.VectorTable, space.IndexExpression(half), space.IndexType(half), workspaceId),
@@ -102,16 +104,24 @@ public sealed class PartialIndexStore(NpgsqlDataSource dataSource)
     }
 
     /// <summary>Drops a workspace's own index of one precision, beside reading and writing.</summary>
-    public Task DropAsync(int workspaceId, SpaceRow space, bool half, CancellationToken cancellationToken)
+    /// <returns>False when somebody else is at the indexes of the space: then it was not dropped.</returns>
+    public Task<bool> DropAsync(int workspaceId, SpaceRow space, bool half, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(space);
-        return ExecuteAsync(string.Format(CultureInfo.InvariantCulture, DropSql, space.IndexName(half, workspaceId)), cancellationToken);
+        return ExecuteAsync(space, string.Format(CultureInfo.InvariantCulture, DropSql, space.IndexName(half, workspaceId)), cancellationToken);
     }
 
-    private async Task ExecuteAsync(string sql, CancellationToken cancellationToken)
+    private async Task<bool> ExecuteAsync(SpaceRow space, string sql, CancellationToken cancellationToken)
     {
+        await using var held = await VectorIndexLock.TryTakeAsync(dataSource, space, cancellationToken);
+        if (held is null)
+        {
+            return false;
+        }
+
         await using var command = dataSource.CreateCommand(sql);
         command.CommandTimeout = 0;
         await command.ExecuteNonQueryAsync(cancellationToken);
+        return true;
     }
 }

@@ -48,6 +48,13 @@ public sealed class RepairStore(NpgsqlDataSource dataSource)
         var tables = spaces.ToDictionary(s => s.SpaceId, s => s.VectorTable);
         foreach (var fault in faults.Where(f => f.Kind == "invalid_index"))
         {
+            // Whoever is at the space's indexes now drops it as well.
+            await using var held = await VectorIndexLock.TryTakeAsync(dataSource, spaces.First(s => s.SpaceId == fault.SpaceId), cancellationToken);
+            if (held is null)
+            {
+                continue;
+            }
+
             await using var drop = new NpgsqlCommand(string.Format(null, DropIndexSql, indexes[fault.SpaceId!.Value]), connection);
             await drop.ExecuteNonQueryAsync(cancellationToken);
         }

@@ -8,12 +8,6 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
     /// <summary>The most dimensions that HNSW can index (of <c>halfvec</c>).</summary>
     public const int MaxDimensions = 4000;
 
-    private const string LockSql = "SELECT pg_try_advisory_xact_lock(731834939, $1)";
-
-    // The transaction that holds the lock is idle as long as the build runs. Being a statement without snapshot, this also lets go of the
-    // one before, whose snapshot the build would wait for.
-    private const string StayIdleSql = "SET LOCAL idle_in_transaction_session_timeout = 0";
-
     // 0: none, 1: valid, 2: being built, 3: left invalid by a build that failed.
     private const string StateSql = """
         SELECT coalesce((
@@ -68,18 +62,12 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
             return false;
         }
 
-        // The lock belongs to a transaction of its own, because CREATE INDEX CONCURRENTLY cannot run in one.
-        await using var guard = await dataSource.OpenConnectionAsync(cancellationToken);
-        await using var transaction = await guard.BeginTransactionAsync(cancellationToken);
-        await using (var tryLock = new NpgsqlCommand(LockSql, guard) { Parameters = { new() { Value = space.SpaceId } } })
+        await using var held = await VectorIndexLock.TryTakeAsync(dataSource, space, cancellationToken);
+        if (held is null)
         {
-            if (!(bool)(await tryLock.ExecuteScalarAsync(cancellationToken))!)
-            {
-                return false;
-            }
+            return false;
         }
 
-        await ExecuteAsync(guard, StayIdleSql, cancellationToken);
         var state = await StateAsync(index, cancellationToken);
         if (state is 1 or 2)
         {
@@ -127,11 +115,19 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
     }
 
     /// <summary>Drops the index of the precision that is not wanted, beside reading and writing.</summary>
-    public async Task DropObsoleteAsync(SpaceRow space, CancellationToken cancellationToken)
+    /// <returns>False when somebody else is at the indexes of the space: then it was not.</returns>
+    public async Task<bool> DropObsoleteAsync(SpaceRow space, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(space);
+        await using var held = await VectorIndexLock.TryTakeAsync(dataSource, space, cancellationToken);
+        if (held is null)
+        {
+            return false;
+        }
+
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await ExecuteAsync(connection, string.Format(null, DropSql, space.IndexName(!space.WantsHalfIndex)), cancellationToken);
+        return true;
     }
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)

@@ -92,6 +92,8 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
         SELECT g.generation FROM generations g JOIN workspaces w USING (workspace_id) WHERE g.workspace_id = $1 AND w.deleted_at IS NULL
         """;
 
+    private const string FindLiveSql = "SELECT workspace_id FROM workspaces WHERE workspace_id = ANY ($1) AND deleted_at IS NULL";
+
     /// <summary>Creates a workspace that <paramref name="servingSpaceId"/> serves.</summary>
     /// <returns>False when there is a workspace of that name.</returns>
     public async Task<bool> CreateAsync(
@@ -183,6 +185,21 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
         await using var command = dataSource.CreateCommand(GenerationSql);
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = workspaceId, NpgsqlDbType = NpgsqlDbType.Integer });
         return (long?)await command.ExecuteScalarAsync(cancellationToken);
+    }
+
+    /// <summary>Those of some workspaces that were not deleted.</summary>
+    public async Task<IReadOnlySet<int>> FindLiveAsync(int[] workspaceIds, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(FindLiveSql);
+        command.Parameters.Add(new() { Value = workspaceIds });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var live = new HashSet<int>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            live.Add(reader.GetInt32(0));
+        }
+
+        return live;
     }
 
     private static WorkspaceRow Read(NpgsqlDataReader reader) => new(

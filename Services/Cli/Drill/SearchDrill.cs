@@ -26,11 +26,15 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
         var filters = new Option<int>("--filters") { Description = "Random filters.", HelpName = "N", DefaultValueFactory = _ => 10_000 };
         var probes = new Option<int>("--probes") { Description = "Looks into other workspaces.", HelpName = "N", DefaultValueFactory = _ => 100_000 };
         var writes = new Option<int>("--writes") { Description = "Writes that must be seen.", HelpName = "N", DefaultValueFactory = _ => 10_000 };
+        var passages = new Option<int>("--passages")
+        {
+            Description = "Passages of the index that is churned; 0 to leave it out.", HelpName = "N", DefaultValueFactory = _ => 10_000,
+        };
         return BenchCommand.Create(
             context,
             "search",
-            "Random filters against an oracle, probes across workspaces, and stale answers through a second replica.",
-            [filters, probes, writes],
+            "Random filters against an oracle, probes across workspaces, stale answers through a second replica, and indexes after churn.",
+            [filters, probes, writes, passages],
             async bench =>
             {
                 await using var node = await SearchDrillNode.StartAsync(bench).ConfigureAwait(false);
@@ -39,6 +43,10 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
                 await drill.TryFiltersAsync(parse.GetValue(filters)).ConfigureAwait(false);
                 await drill.ProbeAsync(parse.GetValue(probes)).ConfigureAwait(false);
                 await drill.WriteAsync(parse.GetValue(writes)).ConfigureAwait(false);
+                if (parse.GetValue(passages) > 0)
+                {
+                    await SearchDrillIndex.RunAsync(bench, parse.GetValue(passages)).ConfigureAwait(false);
+                }
             });
     }
 

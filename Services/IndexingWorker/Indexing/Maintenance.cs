@@ -105,9 +105,9 @@ internal sealed partial class Maintenance(
         {
             _replacedAt.Remove(space.SpaceId);
         }
-        else if (!_replacedAt.TryAdd(space.SpaceId, time.GetTimestamp()) && time.GetElapsedTime(_replacedAt[space.SpaceId]) >= options.Value.ReplacedIndexDelay)
+        else if (!_replacedAt.TryAdd(space.SpaceId, time.GetTimestamp()) && time.GetElapsedTime(_replacedAt[space.SpaceId]) >= options.Value.ReplacedIndexDelay
+            && await indexes.DropObsoleteAsync(space, cancellationToken))
         {
-            await indexes.DropObsoleteAsync(space, cancellationToken);
             LogReplaced(space.Id);
         }
     }

@@ -1,12 +1,11 @@
 using Microsoft.Extensions.Options;
-using Npgsql;
 using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi.Search;
 
 /// <summary>
 /// Gives a workspace that is large, but a small part of its space, an HNSW index of its own, and takes it away when it has shrunk, has been deleted, or
-/// has moved to another space. Both are done beside reading and writing. When several processes try, one builds and the others find the name taken.
+/// has moved to another space. Both are done beside reading and writing. When several processes try, one does it.
 /// </summary>
 internal sealed partial class IndexPromotion(
     PartialIndexStore store, SchemaMigrator schema, IOptions<SearchOptions> options, TimeProvider time, ILogger<IndexPromotion> logger) : BackgroundService
@@ -36,7 +35,12 @@ internal sealed partial class IndexPromotion(
             {
                 if (!index.IsAlive || !mayStay || (index.IsHalf != half && IsReplaced(share)))
                 {
-                    await store.DropAsync(share.WorkspaceId, share.Space, index.IsHalf, cancellationToken);
+                    if (!await store.DropAsync(share.WorkspaceId, share.Space, index.IsHalf, cancellationToken))
+                    {
+                        LogOthers();
+                        return false;
+                    }
+
                     LogDropped(share.WorkspaceId, share.Space.Id, share.Chunks);
                     return true;
                 }
@@ -46,7 +50,12 @@ internal sealed partial class IndexPromotion(
             if (mayStay && share.IsServed && !share.Indexes.Any(i => i.IsHalf == half) && (isDue || share.Indexes.Count > 0))
             {
                 LogBuilding(share.WorkspaceId, share.Space.Id, share.Chunks);
-                await store.CreateAsync(share.WorkspaceId, share.Space, cancellationToken);
+                if (!await store.CreateAsync(share.WorkspaceId, share.Space, cancellationToken))
+                {
+                    LogOthers();
+                    return false;
+                }
+
                 return true;
             }
         }
@@ -80,10 +89,6 @@ internal sealed partial class IndexPromotion(
                 {
                 }
             }
-            catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.DuplicateTable or PostgresErrorCodes.UniqueViolation)
-            {
-                LogOthers();
-            }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 LogFailed(e.Message);
@@ -99,7 +104,7 @@ internal sealed partial class IndexPromotion(
     [LoggerMessage(2, LogLevel.Information, "Dropped the index of workspace {WorkspaceId} in space {Space}: it has {Chunks} chunks.")]
     private partial void LogDropped(int workspaceId, string space, long chunks);
 
-    [LoggerMessage(3, LogLevel.Debug, "Another process builds the index.")]
+    [LoggerMessage(3, LogLevel.Debug, "Somebody else builds or drops an index of the space; looking again later.")]
     private partial void LogOthers();
 
     [LoggerMessage(4, LogLevel.Warning, "An index of a workspace could not be built or dropped ({Reason}); trying again later.")]

@@ -119,6 +119,27 @@ public sealed class HalfIndexTests(TestDatabase database) : IClassFixture<TestDa
     }
 
     [Fact]
+    public async Task Create_WhileSomebodyElseIsAtTheIndexesOfTheSpace_IsPutOff()
+    {
+        var (corpus, _) = await CreateAsync("busy", 120, 28);
+        var space = corpus.Workspace.Serving;
+        var store = new PartialIndexStore(database.DataSource);
+        await using (await VectorIndexLock.TryTakeAsync(database.DataSource, space, Cancelled))
+        {
+            Assert.False(await store.CreateAsync(corpus.WorkspaceId, space, Cancelled));
+            Assert.False(await store.DropAsync(corpus.WorkspaceId, space, half: false, Cancelled));
+            Assert.False(await _indexes.EnsureAsync(space, 100, null, Cancelled));
+            Assert.False(await _indexes.DropObsoleteAsync(space, Cancelled));
+        }
+
+        // A second build that had to wait for the first would make it fail.
+        var built = await Task.WhenAll(
+            store.CreateAsync(corpus.WorkspaceId, space, Cancelled), _indexes.EnsureAsync(space, 100, null, Cancelled));
+        Assert.Contains(true, built);
+        await store.DropAsync(corpus.WorkspaceId, space, half: false, Cancelled);
+    }
+
+    [Fact]
     public async Task Promotion_SwitchedOff_DropsWhatIsThere()
     {
         var (corpus, _) = await CreateAsync("off", 50, 24);

@@ -57,7 +57,7 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
         INSERT INTO routes (workspace_id, serving_space) SELECT workspace_id, $6 FROM created
         """;
 
-    // Without its route no write of the workspace raises a task any more.
+    // Without its route no write of the workspace raises a task any more. What only selects is not done unless something reads it.
     private const string MarkDeletedSql = """
         WITH gone AS (
             UPDATE workspaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL RETURNING workspace_id
@@ -68,7 +68,7 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
         ), notified AS (
             SELECT pg_notify('rag_generations', workspace_id::text) FROM gone
         )
-        DELETE FROM routes r USING gone WHERE r.workspace_id = gone.workspace_id
+        DELETE FROM routes r USING gone, notified WHERE r.workspace_id = gone.workspace_id
         """;
 
     private const string PurgeDocumentsSql = """

@@ -19,6 +19,8 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
     private static readonly TimeSpan s_wait = TimeSpan.FromSeconds(60);
 
     private int _reported;
+    private int _done;
+    private long _began;
 
     /// <summary>Makes the command.</summary>
     public static Command Create(CliContext context)
@@ -65,7 +67,7 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
         }
 
         var (wrong, matching) = (0, 0);
-        await ForEachAsync(count, async (i, random) =>
+        await ForEachAsync("filters", count, async (i, random) =>
         {
             var (workspace, query) = (random.Next(SearchDrillNode.Workspaces), random.Next(Queries));
             var mode = random.Next(2) == 0 ? SearchMode.Vector : SearchMode.Keyword;
@@ -91,7 +93,7 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
     private async Task ProbeAsync(int count)
     {
         var foreign = 0;
-        await ForEachAsync(count, async (i, random) =>
+        await ForEachAsync("probes", count, async (i, random) =>
         {
             var workspace = random.Next(SearchDrillNode.Workspaces);
             var other = (workspace + random.Next(1, SearchDrillNode.Workspaces)) % SearchDrillNode.Workspaces;
@@ -127,6 +129,7 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
     private async Task WriteAsync(int count)
     {
         const int lanes = 2 * AtOnce;
+        Begin();
         var stale = 0;
         await Task.WhenAll(Enumerable.Range(0, lanes).Select(async lane =>
         {
@@ -157,6 +160,8 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
                         Report($"stale: {last ?? "nothing"} became {current ?? "nothing"} in {name}");
                     }
                 }
+
+                Advance("writes", count);
             }
         })).ConfigureAwait(false);
         bench.Figures.Add("drill.search.writes", count);
@@ -182,10 +187,31 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
         node.Replicas[i % node.Replicas.Length].SearchAsync(SearchDrillNode.Name(workspace), request, bench.CancellationToken);
 
     // The same seed makes the same requests, in whatever order they are sent.
-    private Task ForEachAsync(int count, Func<int, Random, Task> work) => Parallel.ForEachAsync(
-        Enumerable.Range(0, count),
-        new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = bench.CancellationToken },
-        async (i, _) => await work(i, new Random((bench.Seed * 7919) + i)).ConfigureAwait(false));
+    private Task ForEachAsync(string what, int count, Func<int, Random, Task> work)
+    {
+        Begin();
+        return Parallel.ForEachAsync(
+            Enumerable.Range(0, count),
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = bench.CancellationToken },
+            async (i, _) =>
+            {
+                await work(i, new Random((bench.Seed * 7919) + i)).ConfigureAwait(false);
+                Advance(what, count);
+            });
+    }
+
+    private void Begin() => (_began, _done) = (bench.Time.GetTimestamp(), 0);
+
+    // A tenth at a time: on a busy machine the whole takes long.
+    private void Advance(string what, int count)
+    {
+        var done = Interlocked.Increment(ref _done);
+        if (done % Math.Max(1, count / 10) == 0)
+        {
+            bench.Progress(FormattableString.Invariant(
+                $"{what}: {done} of {count}, {done / bench.Time.GetElapsedTime(_began).TotalSeconds:0} a second"));
+        }
+    }
 
     private void Report(string what)
     {

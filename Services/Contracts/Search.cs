@@ -145,7 +145,7 @@ public sealed record SearchHit(
 /// <summary>How long the parts of a search took, in milliseconds.</summary>
 /// <param name="Total">From the request's arrival to the answer.</param>
 /// <param name="Embedding">The query's embedding, which runs beside planning; 0 in keyword mode.</param>
-/// <param name="Database">Waiting for PostgreSQL.</param>
+/// <param name="Database">Waiting for PostgreSQL; what runs there at the same time counts once.</param>
 public sealed record SearchTimings(double Total, double Embedding, double Database);
 
 /// <summary>What was found, and how.</summary>

@@ -22,7 +22,7 @@ internal sealed class CandidateFinder(PassageStore passages, VectorSearch vector
     public int FirstDepth(SearchJob job) =>
         Math.Max(
             (job.Depth * (job.Request.GroupBy == SearchGrouping.Document ? PassagesADocument : 1)) + Spare,
-            job.Mode == SearchMode.Hybrid ? options.Value.FusionDepth : 0);
+            job.Mode == SearchMode.Hybrid || job.Boosts.Count > 0 || job.Request.Diversity > 0 ? options.Value.FusionDepth : 0);
 
     /// <summary>How many vectors it finds first.</summary>
     public int VectorsFor(SearchJob job) => IsPlain(job) ? job.Depth : FirstDepth(job);

@@ -14,7 +14,7 @@ public sealed class SearchOptions
     [Range(0, 1_000_000)]
     public int ExactVectors { get; set; } = 3_000;
 
-    /// <summary>How many of the best hits of each kind are fused at least.</summary>
+    /// <summary>How many of the best hits of each kind are fused, boosted or reordered for diversity at least.</summary>
     /// <value>10 to 1,000 passages. The default is 100; more makes no difference to nDCG@10.</value>
     [Range(10, 1_000)]
     public int FusionDepth { get; set; } = 100;

@@ -1,27 +1,22 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using Polly;
-using Polly.CircuitBreaker;
-using Polly.Timeout;
 using StackExchange.Redis;
 
 namespace RagPlatform.ServiceDefaults.Connections;
 
 /// <summary>
 /// The connection to Valkey, as a thing that may be absent. A command that fails, or takes longer than
-/// <see cref="CacheOptions.CommandTimeout"/>, is a miss: counted, logged once per change of state, never an error to the caller. Repeated
-/// failures open a breaker, and then it costs nothing.
+/// <see cref="CacheOptions.CommandTimeout"/>, is a miss: counted, logged once per change of state, never an error to the caller. Failures
+/// in a row open a breaker, and then it costs nothing.
 /// </summary>
 public sealed partial class CacheConnection
 {
     /// <summary>The meter's name.</summary>
     public const string MeterName = "RagPlatform.Cache";
 
-    private static readonly TimeSpan s_minSamplingDuration = TimeSpan.FromMilliseconds(500);
-
-    private readonly ResiliencePipeline _pipeline;
-    private readonly CircuitBreakerStateProvider _breaker = new();
+    private readonly CacheBreaker _breaker;
+    private readonly TimeSpan _timeout;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Histogram<double> _duration;
@@ -36,7 +31,8 @@ public sealed partial class CacheConnection
         IsConfigured = isConfigured;
         _time = time;
         _logger = logger;
-        _pipeline = CreatePipeline(options.Value, time);
+        _timeout = options.Value.CommandTimeout;
+        _breaker = new CacheBreaker(options.Value.BreakDuration, time);
 
         var meter = meters.Create(MeterName);
         _duration = meter.CreateHistogram<double>(
@@ -49,8 +45,7 @@ public sealed partial class CacheConnection
     public bool IsConfigured { get; }
 
     /// <summary>Whether a command would be sent now: connected, and the breaker closed.</summary>
-    public bool IsAvailable =>
-        _multiplexer is { IsConnected: true } && _breaker.CircuitState is CircuitState.Closed or CircuitState.HalfOpen;
+    public bool IsAvailable => _multiplexer is { IsConnected: true } && !_breaker.IsOpen;
 
     /// <summary>
     /// The connection, for publish and subscribe; <see langword="null"/> until it was first made. It reconnects by itself.
@@ -91,73 +86,74 @@ public sealed partial class CacheConnection
             return default;
         }
 
-        var start = _time.GetTimestamp();
-        var context = ResilienceContextPool.Shared.Get(cancellationToken);
-        Outcome<T> outcome;
-        try
+        if (!_breaker.TryEnter())
         {
-            outcome = await _pipeline.ExecuteOutcomeAsync(SendAsync, context, (multiplexer, command));
-        }
-        finally
-        {
-            ResilienceContextPool.Shared.Return(context);
+            _skipped.Add(1);
+            return default;
         }
 
-        return Conclude(outcome, _time.GetElapsedTime(start), cancellationToken);
+        var start = _time.GetTimestamp();
+        Exception? failure = null;
+        T? answer = default;
+        try
+        {
+            answer = await SendAsync(multiplexer, command, cancellationToken);
+        }
+        catch (Exception exception)
+        {
+            failure = exception;
+        }
+
+        return Conclude(answer, failure, _time.GetElapsedTime(start), cancellationToken);
     }
 
     /// <summary>Gives the connection, once it is made.</summary>
     internal void Use(IConnectionMultiplexer multiplexer) => _multiplexer = multiplexer;
 
     // The command itself takes no token: a late answer is dropped by the connection, and a late error must not surface as unobserved.
-    private static async ValueTask<Outcome<T>> SendAsync<T>(
-        ResilienceContext context, (IConnectionMultiplexer Multiplexer, Func<IDatabase, Task<T>> Command) state)
+    private Task<T> SendAsync<T>(IConnectionMultiplexer multiplexer, Func<IDatabase, Task<T>> command, CancellationToken cancellationToken)
     {
-        try
+        var answer = command(multiplexer.GetDatabase());
+        if (answer.IsCompleted)
         {
-            var answer = state.Command(state.Multiplexer.GetDatabase());
-            if (!answer.IsCompleted)
-            {
-                _ = answer.ContinueWith(
-                    static late => late.Exception,
-                    CancellationToken.None,
-                    TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
-                    TaskScheduler.Default);
-            }
+            return answer;
+        }
 
-            return Outcome.FromResult(await answer.WaitAsync(context.CancellationToken));
-        }
-        catch (Exception exception)
-        {
-            return Outcome.FromException<T>(exception);
-        }
+        _ = answer.ContinueWith(
+            static late => late.Exception,
+            CancellationToken.None,
+            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
+        return answer.WaitAsync(_timeout, _time, cancellationToken);
     }
 
-    private (bool Answered, T? Value) Conclude<T>(Outcome<T> outcome, TimeSpan elapsed, CancellationToken cancellationToken)
+    private (bool Answered, T? Value) Conclude<T>(T? answer, Exception? failure, TimeSpan elapsed, CancellationToken cancellationToken)
     {
-        if (outcome.Exception is not { } exception)
+        if (failure is null)
         {
+            _breaker.Succeeded();
             Record(elapsed, "ok");
             Report(answering: true, "");
-            return (true, outcome.Result);
+            return (true, answer);
         }
 
-        cancellationToken.ThrowIfCancellationRequested();
-        if (exception is BrokenCircuitException)
+        if (cancellationToken.IsCancellationRequested)
         {
-            _skipped.Add(1);
-            return default;
+            _breaker.Abandoned();
+            cancellationToken.ThrowIfCancellationRequested();
         }
 
-        Record(elapsed, exception is TimeoutRejectedException ? "timeout" : "error");
-        if (exception is RedisServerException)
+        Record(elapsed, failure is TimeoutException ? "timeout" : "error");
+        if (failure is RedisServerException)
         {
             // The server answers, and refuses: loading, out of memory, not writable.
-            LogRefused(_logger, exception.GetType().Name);
+            _breaker.Succeeded();
+            LogRefused(_logger, failure.GetType().Name);
         }
         else
         {
-            Report(answering: false, exception is TimeoutRejectedException ? "no answer in time" : exception.GetType().Name);
+            _breaker.Failed();
+            Report(answering: false, failure is TimeoutException ? "no answer in time" : failure.GetType().Name);
         }
 
         return default;
@@ -183,24 +179,6 @@ public sealed partial class CacheConnection
             LogAway(_logger, reason);
         }
     }
-
-    private ResiliencePipeline CreatePipeline(CacheOptions options, TimeProvider time) =>
-        new ResiliencePipelineBuilder { TimeProvider = time }
-        .AddCircuitBreaker(new CircuitBreakerStrategyOptions
-        {
-            FailureRatio = 0.5,
-            MinimumThroughput = 4,
-            SamplingDuration = SamplingDuration(options.CommandTimeout),
-            BreakDuration = options.BreakDuration,
-            StateProvider = _breaker,
-            ShouldHandle = static args => new(args.Outcome.Exception is not (null or OperationCanceledException or RedisServerException)),
-        })
-        .AddTimeout(options.CommandTimeout)
-        .Build();
-
-    // Long enough for one caller alone, each of whose commands takes its whole time, to reach the minimum throughput.
-    private static TimeSpan SamplingDuration(TimeSpan commandTimeout) =>
-        8 * commandTimeout > s_minSamplingDuration ? 8 * commandTimeout : s_minSamplingDuration;
 
     [LoggerMessage(1, LogLevel.Information, "The cache answers")]
     private static partial void LogAnswers(ILogger logger);

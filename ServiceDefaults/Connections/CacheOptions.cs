@@ -15,7 +15,7 @@ public sealed class CacheOptions
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromMilliseconds(30);
 
     /// <summary>
-    /// For how long nothing is asked after half of the latest commands (at least four) failed. Then one command tries again.
+    /// For how long nothing is asked after four commands in a row were not answered. Then one command tries again.
     /// </summary>
     /// <value>500 milliseconds to 1 minute. The default is 1 second.</value>
     [Range(typeof(TimeSpan), "00:00:00.500", "00:01:00")]

@@ -64,11 +64,17 @@ namespace Microsoft.Extensions.Hosting
                 section.GetSection("ConfigurationOptions").Bind(options);
                 section.GetSection(connectionName).GetSection("ConfigurationOptions").Bind(options);
                 configureOptions?.Invoke(options);
-                return options.EndPoints.Count > 0
-                    ? ConnectionMultiplexer.Connect(options)
-                    : throw new InvalidOperationException(
+                if (options.EndPoints.Count == 0)
+                {
+                    throw new InvalidOperationException(
                         $"No endpoints specified. Ensure a valid connection string was provided in 'ConnectionStrings:{connectionName}' "
                         + $"or for the '{Section}:ConnectionString' configuration key.");
+                }
+
+                // As newer versions of the client always do: otherwise whoever continues after one answer holds all later answers up.
+                var multiplexer = ConnectionMultiplexer.Connect(options);
+                multiplexer.PreserveAsyncOrder = false;
+                return multiplexer;
             });
             if (!settings.DisableHealthChecks)
             {

@@ -1,3 +1,5 @@
+using System.ComponentModel.DataAnnotations;
+
 namespace RagPlatform.Contracts;
 
 /// <summary>An embedding space whose provider failed lately: nothing is sent to it for a while, and no document pays for it with an attempt.</summary>
@@ -8,22 +10,48 @@ namespace RagPlatform.Contracts;
 /// <param name="Message">What happened.</param>
 public sealed record SpaceCooldown(string Space, DateTimeOffset Until, int Failures, string Cause, string Message);
 
-/// <summary>What to index again.</summary>
-/// <param name="Workspace">This workspace; null for all.</param>
-/// <param name="ChangedSince">Only documents that changed since; null for all.</param>
-/// <param name="Priority">How soon.</param>
-public sealed record ReindexJobRequest(
-    string? Workspace = null, DateTimeOffset? ChangedSince = null, DocumentPriority Priority = DocumentPriority.Low);
+/// <summary>What the doctor is asked to do.</summary>
+/// <param name="Workspace">Check this workspace; null for all.</param>
+/// <param name="Repair">Whether to mend what is found.</param>
+public sealed record DoctorRequest(
+    [RegularExpression(WorkspaceCreate.NamePattern, ErrorMessage = WorkspaceCreate.NameRule)] string? Workspace = null, bool Repair = false);
 
-/// <summary>A reindexing that goes on by itself, also after a restart.</summary>
+/// <summary>How far a check is.</summary>
+public enum DoctorCheckState
+{
+    /// <summary>It waits for a worker.</summary>
+    Queued,
+
+    /// <summary>A worker is at it.</summary>
+    Running,
+
+    /// <summary>It is done, and has a report.</summary>
+    Done,
+
+    /// <summary>It could not be done.</summary>
+    Failed,
+}
+
+/// <summary>A check of the index, which a worker does.</summary>
 /// <param name="Id">Its id.</param>
 /// <param name="Workspace">The workspace; null for all.</param>
-/// <param name="ChangedSince">Only documents that changed since; null for all.</param>
-/// <param name="Raised">Documents that have been queued so far.</param>
-/// <param name="StartedAt">When it was asked for.</param>
-/// <param name="FinishedAt">When the last document was queued, or null.</param>
-public sealed record ReindexJob(
-    long Id, string? Workspace, DateTimeOffset? ChangedSince, long Raised, DateTimeOffset StartedAt, DateTimeOffset? FinishedAt);
+/// <param name="Repair">Whether what is found is mended.</param>
+/// <param name="Scheduled">Whether the schedule asked for it, rather than a person.</param>
+/// <param name="State">How far it is.</param>
+/// <param name="RequestedAt">When it was asked for.</param>
+/// <param name="FinishedAt">When it ended, or null.</param>
+/// <param name="Report">What was found; null as long as it is not done.</param>
+/// <param name="Error">Why it failed, or null.</param>
+public sealed record DoctorCheck(
+    long Id,
+    string? Workspace,
+    bool Repair,
+    bool Scheduled,
+    DoctorCheckState State,
+    DateTimeOffset RequestedAt,
+    DateTimeOffset? FinishedAt,
+    DoctorReport? Report,
+    string? Error);
 
 /// <summary>A fault that the doctor found.</summary>
 /// <param name="Kind">

@@ -31,6 +31,11 @@ public sealed class EmbeddingGatewayException(int status, string message, Except
     public bool IsTransient => Status is 0 or 408 or 429 or >= 500;
 }
 
+/// <summary>Embedded texts.</summary>
+/// <param name="Vectors">One vector of the space's dimensions for each text, in the order of the texts.</param>
+/// <param name="Tokens">Tokens of all texts, as their provider counted them; 0 when it is not said.</param>
+public sealed record EmbeddedTexts(IReadOnlyList<ReadOnlyMemory<float>> Vectors, long Tokens);
+
 /// <summary>The embedding service, through the official OpenAI client.</summary>
 public sealed class EmbeddingGatewayClient : IDisposable
 {
@@ -71,6 +76,17 @@ public sealed class EmbeddingGatewayClient : IDisposable
     /// <returns>One vector of the space's dimensions for each text, in the order of the texts.</returns>
     /// <exception cref="EmbeddingGatewayException">The service refused, failed, could not be reached, or answered something else than asked.</exception>
     public async Task<IReadOnlyList<ReadOnlyMemory<float>>> EmbedAsync(
+        EmbeddingSpace space,
+        string spaceId,
+        IReadOnlyList<string> texts,
+        EmbeddingInput input,
+        string workspace,
+        CancellationToken cancellationToken) =>
+        (await EmbedCountedAsync(space, spaceId, texts, input, workspace, cancellationToken).ConfigureAwait(false)).Vectors;
+
+    /// <summary>Embeds <paramref name="texts"/> as <see cref="EmbedAsync"/> does, and says how many tokens they have.</summary>
+    /// <exception cref="EmbeddingGatewayException">As <see cref="EmbedAsync"/>.</exception>
+    public async Task<EmbeddedTexts> EmbedCountedAsync(
         EmbeddingSpace space,
         string spaceId,
         IReadOnlyList<string> texts,
@@ -130,7 +146,7 @@ public sealed class EmbeddingGatewayClient : IDisposable
     /// <inheritdoc />
     public void Dispose() => _http.Dispose();
 
-    private static ReadOnlyMemory<float>[] Read(ClientResult result, EmbeddingSpace space, string spaceId, int count)
+    private static EmbeddedTexts Read(ClientResult result, EmbeddingSpace space, string spaceId, int count)
     {
         var response = result.GetRawResponse();
         if (response.Headers.TryGetValue(EmbeddingHeaders.Space, out var answered) && answered != spaceId)
@@ -157,7 +173,7 @@ public sealed class EmbeddingGatewayClient : IDisposable
         }
 
         return filled == count
-            ? vectors
+            ? new(vectors, embeddings.Usage?.InputTokenCount ?? 0)
             : throw new EmbeddingGatewayException(502, $"The embedding service answered {filled} vectors for {count} texts.");
     }
 

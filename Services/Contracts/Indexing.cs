@@ -29,6 +29,7 @@ public sealed record DocumentIndexing(
 /// <param name="DeadLettered">Tasks that failed for good.</param>
 /// <param name="OldestQueuedAt">When the oldest waiting task was raised.</param>
 /// <param name="Generation">The workspace's generation.</param>
+/// <param name="Reindexing">Whether a reindexing of the workspace, or of everything, still queues documents.</param>
 public sealed record WorkspaceIndexing(
     long Documents,
     long Chunks,
@@ -36,4 +37,5 @@ public sealed record WorkspaceIndexing(
     long Retrying,
     long DeadLettered,
     DateTimeOffset? OldestQueuedAt,
-    long Generation);
+    long Generation,
+    bool Reindexing = false);

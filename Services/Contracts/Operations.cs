@@ -57,10 +57,24 @@ public sealed record OperationResult(long Count);
 /// <param name="DeadLetters">Those of them whose document is not searchable with its present text: they are dead letters now, and can be replayed.</param>
 public sealed record IndexingCancelled(long Tasks, long DeadLetters);
 
+/// <summary>A workspace's share of the workers, against other workspaces that wait at the same time.</summary>
+/// <param name="Weight">1 to 100; 1 unless it was set.</param>
+public sealed record IndexingWeight([Range(1, 100)] int Weight);
+
 /// <summary>Which documents to index again.</summary>
 /// <param name="ChangedSince">Only documents that were written since then; null for all.</param>
 /// <param name="Priority">How soon, against other documents.</param>
 public sealed record ReindexRequest(DateTimeOffset? ChangedSince = null, DocumentPriority Priority = DocumentPriority.Low);
+
+/// <summary>A reindexing that goes on by itself, also after a restart of anything.</summary>
+/// <param name="Id">Its id.</param>
+/// <param name="Workspace">The workspace; null for all.</param>
+/// <param name="ChangedSince">Only documents that were written since then; null for all.</param>
+/// <param name="Queued">Documents that have been queued so far.</param>
+/// <param name="StartedAt">When it was asked for.</param>
+/// <param name="FinishedAt">When the last document was queued, or null.</param>
+public sealed record ReindexJob(
+    long Id, string? Workspace, DateTimeOffset? ChangedSince, long Queued, DateTimeOffset StartedAt, DateTimeOffset? FinishedAt);
 
 /// <summary>How far a workspace's queue is, at one moment.</summary>
 /// <param name="At">The moment.</param>
@@ -70,8 +84,16 @@ public sealed record ReindexRequest(DateTimeOffset? ChangedSince = null, Documen
 /// <param name="PerSecond">By how many tasks a second the queue has become shorter lately; 0 when it does not.</param>
 /// <param name="SecondsLeft">After how many seconds it would be empty at that rate; null when that cannot be said.</param>
 /// <param name="PausedAt">Since when indexing is paused, or null.</param>
+/// <param name="Reindexing">Whether a reindexing of the workspace, or of everything, still queues documents.</param>
 public sealed record IndexingProgress(
-    DateTimeOffset At, long Queued, long Retrying, long DeadLettered, double PerSecond, double? SecondsLeft, DateTimeOffset? PausedAt);
+    DateTimeOffset At,
+    long Queued,
+    long Retrying,
+    long DeadLettered,
+    double PerSecond,
+    double? SecondsLeft,
+    DateTimeOffset? PausedAt,
+    bool Reindexing = false);
 
 /// <summary>What a change was.</summary>
 public enum DocumentChangeKind

@@ -46,7 +46,7 @@ public sealed record ChunkingSettings(
 /// <param name="Name">1 to 63 characters: lower-case letters, digits, '-' and '_', beginning with a letter or digit.</param>
 /// <param name="Language">A text search configuration of PostgreSQL: <c>english</c>, <c>german</c>, <c>simple</c>, ….</param>
 /// <param name="Model">The embedding model, as <c>/v1/models</c> of the embedding service names it; null for its default.</param>
-/// <param name="Chunking">How documents are cut; null for the defaults.</param>
+/// <param name="Chunking">How documents are cut; null for the defaults, with shorter chunks where the model would truncate them.</param>
 public sealed record WorkspaceCreate(
     [Required, RegularExpression(WorkspaceCreate.NamePattern, ErrorMessage = WorkspaceCreate.NameRule)] string Name,
     [RegularExpression("^[a-z_]{1,63}$", ErrorMessage = "Expected the name of a PostgreSQL text search configuration, such as 'english'.")]

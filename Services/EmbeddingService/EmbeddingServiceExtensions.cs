@@ -59,6 +59,7 @@ internal static partial class EmbeddingServiceExtensions
         });
         services.AddSingleton<ValkeyTier>();
         services.AddSingleton<ValkeyLeases>();
+        services.AddHosted<DurableKeys>();
         services.AddHosted<DurableTier>();
         services.AddHosted<QueryCounter>();
         services.AddFeatureManagement();

@@ -9,7 +9,7 @@ public sealed class IndexingOptions
     /// <summary>The configuration section.</summary>
     public const string Section = "Indexing";
 
-    /// <summary>Whether this process works on the queue. Where others do, it still answers <c>/admin</c>.</summary>
+    /// <summary>Whether this process works on the queue. Others do then.</summary>
     /// <value>The default is true.</value>
     public bool Enabled { get; set; } = true;
 
@@ -27,6 +27,14 @@ public sealed class IndexingOptions
     /// <value>1 to 100. The default is 100.</value>
     [Range(1, 100)]
     public int EmbeddingBatch { get; set; } = 100;
+
+    /// <summary>
+    /// Tokens of one request to the embedding service, at most, as estimated: the estimate is calibrated by what the space's provider counts. A
+    /// text that is longer goes alone. Providers refuse requests beyond a limit of their own, such as 300,000 (OpenAI).
+    /// </summary>
+    /// <value>1,000 to 10,000,000. The default is 100,000.</value>
+    [Range(1_000, 10_000_000)]
+    public int EmbeddingBatchTokens { get; set; } = 100_000;
 
     /// <summary>Requests to the embedding service at the same time.</summary>
     /// <value>1 to 100. The default is 5.</value>
@@ -78,8 +86,8 @@ public sealed class IndexingOptions
     [Range(1, 100_000_000)]
     public int HnswMinRows { get; set; } = 5_000;
 
-    /// <summary><c>maintenance_work_mem</c> of an index build, as PostgreSQL writes it (<c>512MB</c>). Leave it alone behind PgBouncer.</summary>
-    /// <value>The default is null: the server's own setting.</value>
+    /// <summary><c>maintenance_work_mem</c> of an index build, as PostgreSQL writes it (<c>512MB</c>). PgBouncer does not pass it on.</summary>
+    /// <value>The default is null: the server's own setting, or what the graph needs, up to a quarter of the memory available, where that can be read.</value>
     [RegularExpression("^[1-9][0-9]*(kB|MB|GB)$")]
     public string? HnswMaintenanceMemory { get; set; }
 
@@ -93,13 +101,13 @@ public sealed class IndexingOptions
     [Range(typeof(TimeSpan), "00:01:00", "3650.00:00:00")]
     public TimeSpan DeadLetterRetention { get; set; } = TimeSpan.FromDays(30);
 
-    /// <summary>How often the index is checked by itself, give or take a tenth.</summary>
+    /// <summary>How often the whole index is checked by itself: once in that time, however many workers there are, and whoever asks.</summary>
     /// <value>0 (never) to 365 days. The default is 1 day.</value>
     [Range(typeof(TimeSpan), "00:00:00", "365.00:00:00")]
     public TimeSpan DoctorInterval { get; set; } = TimeSpan.FromDays(1);
 
     /// <summary>Whether that check mends what it finds.</summary>
-    /// <value>The default is false: it says so in the log, and in <c>GET /admin/indexing/doctor</c>.</value>
+    /// <value>The default is false: it says so in the log, and in <c>GET /v1/indexing/doctor-checks</c> of the search API.</value>
     public bool DoctorRepairs { get; set; }
 
     /// <summary>How long the log of changes (<c>documents_changes</c>) is kept.</summary>

@@ -36,7 +36,6 @@ public static class IndexingWorkerApp
         app.UseAuthentication();
         app.UseAuthorization();
         app.MapDefaultEndpoints();
-        app.MapOperations();
         return app;
     }
 
@@ -51,17 +50,30 @@ public static class IndexingWorkerApp
         services.TryAddSingleton<EmbedTexts>(provider =>
         {
             var client = provider.GetRequiredService<EmbeddingGatewayClient>();
-            return (space, workspace, texts, cancellationToken) =>
-                client.EmbedAsync(ToSpace(space), space.Id, texts, EmbeddingInput.Document, workspace, cancellationToken);
+            var calibration = provider.GetRequiredService<TokenCalibration>();
+            return async (space, workspace, texts, cancellationToken) =>
+            {
+                var embedded = await client.EmbedCountedAsync(
+                    ToSpace(space), space.Id, texts, EmbeddingInput.Document, workspace, cancellationToken);
+                calibration.Observe(space.SpaceId, texts, embedded.Tokens);
+                return embedded.Vectors;
+            };
         });
 
         services.AddSingleton<IndexingMetrics>();
         services.AddSingleton<WorkerIdentity>();
         services.AddSingleton<TasksInWork>();
+        services.AddSingleton<TokenCalibration>();
         services.AddSingleton<EmbeddingBatcher>();
+        services.AddSingleton<WriteDocuments>(provider =>
+        {
+            var (store, owner) = (provider.GetRequiredService<IndexStore>(), provider.GetRequiredService<WorkerIdentity>().Id);
+            return (space, documents, cancellationToken) => store.WriteAsync(owner, space, documents, cancellationToken);
+        });
         services.AddSingleton<IndexCommitter>();
         services.AddSingleton<DocumentIndexer>();
         services.AddSingleton<TaskSignal>();
+        services.AddSingleton<ControlSignal>();
         services.AddHostedService<Maintenance>();
         services.AddHostedService<LeaseKeeper>();
         services.AddHostedService<TaskListener>();

@@ -68,8 +68,15 @@ public static class SearchApiApp
         workspace.MapSearch();
         workspace.MapAsk();
         workspace.MapIndexingControl();
+        workspace.MapReindex();
+        workspace.MapWeight();
         workspace.MapDeadLetters();
         workspace.MapChanges();
+
+        var installation = app.MapGroup("/v1").RequireAuthorization(AuthExtensions.AdminPolicy).ProducesApiProblems();
+        installation.MapReindexAll();
+        installation.MapDoctor();
+        installation.MapQueue();
         return app;
     }
 

@@ -39,7 +39,7 @@ public sealed class DoctorStore(NpgsqlDataSource dataSource)
                (SELECT count(*) FROM chunks WHERE $1::int IS NULL OR workspace_id = $1)
         """;
 
-    // A document is behind when nothing, or another text, was indexed of it. In the target of a migration that nobody searches yet,
+    // A document is behind when nothing, or another text, or other prepared chunks, were indexed of it. In the target of a migration that nobody searches yet,
     // documents are behind until the backfill has come to them.
     private const string LostTaskSql = """
         SELECT d.workspace_id, d.document_id, NULL::bigint, s.space_id
@@ -51,7 +51,7 @@ public sealed class DoctorStore(NpgsqlDataSource dataSource)
         LEFT JOIN indexed_documents i
             ON i.workspace_id = d.workspace_id AND i.document_key = d.document_key AND i.space_id = s.space_id
         WHERE ($1::int IS NULL OR d.workspace_id = $1)
-          AND (i.text_hash IS NULL OR i.text_hash <> sha256(convert_to(d.text, 'UTF8')))
+          AND (i.text_hash IS NULL OR i.text_hash <> document_hash(d.text, d.prepared))
           AND NOT EXISTS (SELECT FROM tasks t WHERE t.workspace_id = d.workspace_id AND t.document_id = d.document_id AND t.space_id = s.space_id)
           AND NOT EXISTS (SELECT FROM dead_letters l WHERE l.workspace_id = d.workspace_id AND l.document_id = d.document_id AND l.space_id = s.space_id)
         LIMIT 1000
@@ -124,30 +124,32 @@ public sealed class DoctorStore(NpgsqlDataSource dataSource)
         FROM wanted w FULL JOIN there t ON t.workspace_id = w.workspace_id AND t.bucket = w.bucket
         """;
 
+    // $3 are buckets that differ, workspace * 256 + bucket, and $4 their workspaces: lists that are looked up by hash, whatever the planner knows of tables just loaded.
     private const string MissingVectorSql = $$"""
         SELECT d.workspace_id, d.document_id, c.chunk_id, $2::int
-        FROM unnest($3::int[], $4::bigint[]) AS b (workspace_id, bucket)
-        JOIN chunks c ON c.workspace_id = b.workspace_id AND c.document_key % 256 = b.bucket
+        FROM chunks c
         JOIN indexed_documents i ON i.workspace_id = c.workspace_id AND i.document_key = c.document_key AND i.space_id = $2
         JOIN documents d ON d.workspace_id = c.workspace_id AND d.document_key = c.document_key
         LEFT JOIN {0} v ON v.workspace_id = c.workspace_id AND v.chunk_id = c.chunk_id
-        WHERE v.chunk_id IS NULL AND {{SettledSql}}
+        WHERE c.workspace_id = ANY ($4) AND c.workspace_id * 256::bigint + c.document_key % 256 = ANY ($3)
+          AND v.chunk_id IS NULL AND {{SettledSql}}
         LIMIT 1000
         """;
 
+    // Whose chunk a vector without one may be is looked for once for all of them, because chunks are found by workspace only.
     private const string StrangeVectorSql = """
-        SELECT CASE
-                   WHEN c.chunk_id IS NOT NULL AND c.document_key <> v.document_key THEN 'wrong_workspace'
-                   WHEN c.chunk_id IS NOT NULL THEN 'stale'
-                   WHEN EXISTS (SELECT FROM chunks o WHERE o.chunk_id = v.chunk_id AND o.workspace_id <> v.workspace_id) THEN 'wrong_workspace'
-                   ELSE 'phantom' END,
-               v.workspace_id, d.document_id, v.chunk_id
-        FROM unnest($3::int[], $4::bigint[]) AS b (workspace_id, bucket)
-        JOIN {0} v ON v.workspace_id = b.workspace_id AND v.document_key % 256 = b.bucket
-        LEFT JOIN chunks c ON c.workspace_id = v.workspace_id AND c.chunk_id = v.chunk_id
-        LEFT JOIN documents d ON d.workspace_id = c.workspace_id AND d.document_key = c.document_key
-        WHERE c.chunk_id IS NULL OR c.document_key <> v.document_key OR c.content_hash <> v.content_hash
-        LIMIT 1000
+        WITH strange AS MATERIALIZED (
+            SELECT v.workspace_id, d.document_id, v.chunk_id,
+                   CASE WHEN c.chunk_id IS NULL THEN 'phantom' WHEN c.document_key <> v.document_key THEN 'wrong_workspace' ELSE 'stale' END AS kind
+            FROM {0} v
+            LEFT JOIN chunks c ON c.workspace_id = v.workspace_id AND c.chunk_id = v.chunk_id
+            LEFT JOIN documents d ON d.workspace_id = c.workspace_id AND d.document_key = c.document_key
+            WHERE v.workspace_id = ANY ($4) AND v.workspace_id * 256::bigint + v.document_key % 256 = ANY ($3)
+              AND (c.chunk_id IS NULL OR c.document_key <> v.document_key OR c.content_hash <> v.content_hash)
+            LIMIT 1000
+        )
+        SELECT CASE WHEN o.chunk_id IS NULL THEN s.kind ELSE 'wrong_workspace' END, s.workspace_id, s.document_id, s.chunk_id
+        FROM strange s LEFT JOIN chunks o ON s.kind = 'phantom' AND o.chunk_id = s.chunk_id AND o.workspace_id <> s.workspace_id
         """;
 
     private const string BadVectorSql = """
@@ -286,8 +288,8 @@ public sealed class DoctorStore(NpgsqlDataSource dataSource)
         [
             Workspace(workspaceId),
             new() { Value = space.SpaceId },
-            new() { Value = buckets.Select(b => b.Workspace).ToArray() },
-            new() { Value = buckets.Select(b => b.Bucket).ToArray() },
+            new() { Value = buckets.Select(b => (b.Workspace * 256L) + b.Bucket).ToArray() },
+            new() { Value = buckets.Select(b => b.Workspace).Distinct().ToArray() },
         ];
         await AddAsync(connection, faults, "missing", Sql(MissingVectorSql, space), Parameters(), cancellationToken);
         await using var command = Command(connection, Sql(StrangeVectorSql, space), Parameters());

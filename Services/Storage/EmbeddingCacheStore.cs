@@ -44,6 +44,14 @@ public sealed class EmbeddingCacheStore(NpgsqlDataSource dataSource)
         FROM pg_class WHERE oid = 'embedding_cache'::regclass
         """;
 
+    // In the order of the primary key, which alone is read when the table is vacuumed.
+    private const string KeysSql =
+        "SELECT space, text_hash FROM embedding_cache WHERE (space, text_hash) > ($1, $2) ORDER BY space, text_hash LIMIT $3";
+
+    private const string NowSql = "SELECT now()";
+
+    private const string AddedSql = "SELECT space, text_hash FROM embedding_cache WHERE created_at >= $1";
+
     private const string CountSql = "SELECT count(*) FROM (SELECT 1 FROM embedding_cache LIMIT 100000) AS few";
 
     /// <summary>The vectors of a space that are there, in no order.</summary>
@@ -66,6 +74,41 @@ public sealed class EmbeddingCacheStore(NpgsqlDataSource dataSource)
         }
 
         return rows;
+    }
+
+    /// <summary>Reads a page of the keys of all vectors.</summary>
+    /// <param name="space">The space of the last key of the page before; empty at first.</param>
+    /// <param name="textHash">The hash of that key; empty at first.</param>
+    /// <param name="limit">Keys, at most.</param>
+    /// <param name="each">Gets space and hash of each key, in order.</param>
+    /// <param name="cancellationToken">Cancels the query.</param>
+    /// <returns>How many there were; fewer than <paramref name="limit"/> on the last page.</returns>
+    public async Task<int> ReadKeysAsync(string space, byte[] textHash, int limit, Action<string, byte[]> each, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(KeysSql);
+        command.Parameters.Add(new() { Value = space });
+        command.Parameters.Add(new() { Value = textHash });
+        command.Parameters.Add(new() { Value = limit });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await ReadKeysAsync(reader, each, cancellationToken);
+    }
+
+    /// <summary>Reads the keys of vectors that were added from a moment on, by the server's clock at the beginning of the transaction that added them.</summary>
+    /// <param name="since">The moment; <see cref="DateTimeOffset.MaxValue"/> for none.</param>
+    /// <param name="each">Gets space and hash of each key, in no order.</param>
+    /// <param name="cancellationToken">Cancels the query.</param>
+    /// <returns>The time by the server's clock, just before the keys were read.</returns>
+    public async Task<DateTimeOffset> ReadAddedAsync(DateTimeOffset since, Action<string, byte[]> each, CancellationToken cancellationToken)
+    {
+        await using var batch = dataSource.CreateBatch();
+        batch.BatchCommands.Add(new(NowSql));
+        batch.BatchCommands.Add(new(AddedSql) { Parameters = { new() { Value = since.ToUniversalTime() } } });
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        var now = reader.GetFieldValue<DateTimeOffset>(0);
+        await reader.NextResultAsync(cancellationToken);
+        await ReadKeysAsync(reader, each, cancellationToken);
+        return now;
     }
 
     /// <summary>Adds vectors; those that are there already stay as they are.</summary>
@@ -144,6 +187,17 @@ public sealed class EmbeddingCacheStore(NpgsqlDataSource dataSource)
         await reader.ReadAsync(cancellationToken);
         var counted = reader.GetInt64(0);
         return size with { Entries = counted < 100_000 ? counted : Math.Max(size.Entries, counted) };
+    }
+
+    private static async Task<int> ReadKeysAsync(NpgsqlDataReader reader, Action<string, byte[]> each, CancellationToken cancellationToken)
+    {
+        var count = 0;
+        for (; await reader.ReadAsync(cancellationToken); count++)
+        {
+            each(reader.GetString(0), reader.GetFieldValue<byte[]>(1));
+        }
+
+        return count;
     }
 
     private static NpgsqlParameter<byte[][]> Bytes(byte[][] values) => new() { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea };

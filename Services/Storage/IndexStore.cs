@@ -37,7 +37,7 @@ public sealed record IndexChunk(
 /// <summary>A document as the index shall have it.</summary>
 /// <param name="Task">The task that asks for it.</param>
 /// <param name="DocumentKey">The document.</param>
-/// <param name="TextHash">SHA-256 of the text that was cut, 32 bytes.</param>
+/// <param name="TextHash"><see cref="DocumentHash"/> of what was indexed, 32 bytes.</param>
 /// <param name="Chunks">Its chunks, in order.</param>
 /// <param name="Given">Of the chunks whose vector was given: hash of the text and hash of the vector, 16 bytes each, one after the other.</param>
 public sealed record IndexDocument(IndexTask Task, long DocumentKey, byte[] TextHash, IReadOnlyList<IndexChunk> Chunks, byte[] Given);

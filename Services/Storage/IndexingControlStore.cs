@@ -8,22 +8,40 @@ namespace RagPlatform.Storage;
 /// <param name="Retrying">Tasks that failed and wait for their next attempt.</param>
 /// <param name="DeadLettered">Tasks that failed for good and were not discarded.</param>
 /// <param name="PausedAt">Since when no task of the workspace is taken, or null.</param>
-public sealed record QueueStatusRow(long Queued, long Retrying, long DeadLettered, DateTimeOffset? PausedAt);
+/// <param name="Reindexing">Whether a reindexing of the workspace, or of everything, still raises tasks.</param>
+public sealed record QueueStatusRow(long Queued, long Retrying, long DeadLettered, DateTimeOffset? PausedAt, bool Reindexing = false);
 
 /// <summary>What a person does with the indexing of a workspace.</summary>
 public sealed class IndexingControlStore(NpgsqlDataSource dataSource)
 {
     private const string StatusSql = """
-        SELECT t.queued, t.retrying, (SELECT count(*) FROM dead_letters WHERE workspace_id = $1 AND discarded_at IS NULL), w.indexing_paused_at
+        SELECT t.queued, t.retrying, (SELECT count(*) FROM dead_letters WHERE workspace_id = $1 AND discarded_at IS NULL), w.indexing_paused_at,
+               EXISTS (SELECT FROM reindex_jobs j WHERE j.finished_at IS NULL AND (j.workspace_id IS NULL OR j.workspace_id = $1))
         FROM workspaces w,
              (SELECT count(*) FILTER (WHERE attempts = 0) AS queued, count(*) FILTER (WHERE attempts > 0) AS retrying
               FROM tasks WHERE workspace_id = $1) t
         WHERE w.workspace_id = $1
         """;
 
+    // A claim that began before sees no pause: it is waited for, so that what it took is taken back with the rest.
     private const string PauseSql = """
-        UPDATE workspaces SET indexing_paused_at = coalesce(indexing_paused_at, now()) WHERE workspace_id = $1 AND deleted_at IS NULL
+        WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(7318349394477058))
+        UPDATE workspaces SET indexing_paused_at = coalesce(indexing_paused_at, now())
+        FROM locked
+        WHERE workspace_id = $1 AND deleted_at IS NULL
         """;
+
+    // Whoever works on a task loses it, and writes nothing any more. Those that are being written this moment are waited for.
+    private const string TakeBackSql = """
+        UPDATE tasks t SET lease_owner = NULL, leased_until = NULL, visible_at = now(), claims = 0
+        FROM (
+            SELECT workspace_id, document_id, space_id FROM tasks WHERE workspace_id = $1 AND lease_owner IS NOT NULL
+            ORDER BY workspace_id, document_id, space_id
+            FOR NO KEY UPDATE) o
+        WHERE t.workspace_id = o.workspace_id AND t.document_id = o.document_id AND t.space_id = o.space_id
+        """;
+
+    private const string NotifySql = "SELECT pg_notify('rag_control', $1::int::text)";
 
     private const string ResumeSql = """
         WITH resumed AS (
@@ -44,27 +62,12 @@ public sealed class IndexingControlStore(NpgsqlDataSource dataSource)
         JOIN documents d USING (workspace_id, document_id)
         LEFT JOIN indexed_documents i
             ON i.workspace_id = d.workspace_id AND i.document_key = d.document_key AND i.space_id = g.space_id
-        WHERE i.text_hash IS DISTINCT FROM sha256(convert_to(d.text, 'UTF8'))
+        WHERE i.text_hash IS DISTINCT FROM document_hash(d.text, d.prepared)
         ON CONFLICT (workspace_id, document_id, space_id) DO UPDATE
         SET revision = excluded.revision, cause = excluded.cause, history = excluded.history, failed_at = now(), discarded_at = NULL
         """;
 
     private const string CountTasksSql = "SELECT count(*) FROM tasks WHERE workspace_id = $1";
-
-    private const string ReindexSql = """
-        WITH page AS (
-            SELECT workspace_id, document_id, revision FROM documents
-            WHERE workspace_id = $1 AND document_id > $2 AND ($3 IS NULL OR updated_at >= $3)
-            ORDER BY document_id LIMIT $4
-        ), raised AS (
-            SELECT raise_tasks(array_agg(workspace_id ORDER BY document_id), array_agg(document_id ORDER BY document_id),
-                               array_agg(revision ORDER BY document_id), array_agg($5::smallint))
-            FROM page HAVING count(*) > 0
-        )
-        SELECT p.count, p.last FROM (SELECT count(*) AS count, max(document_id) AS last FROM page) p, raised
-        """;
-
-    private const int ReindexPage = 5_000;
 
     /// <summary>How far the queue is, or null when the workspace does not exist any more.</summary>
     public async Task<QueueStatusRow?> FindStatusAsync(int workspaceId, CancellationToken cancellationToken)
@@ -76,15 +79,33 @@ public sealed class IndexingControlStore(NpgsqlDataSource dataSource)
                 reader.GetInt64(0),
                 reader.GetInt64(1),
                 reader.GetInt64(2),
-                reader.IsDBNull(3) ? null : reader.GetFieldValue<DateTimeOffset>(3))
+                reader.IsDBNull(3) ? null : reader.GetFieldValue<DateTimeOffset>(3),
+                reader.GetBoolean(4))
             : null;
     }
 
-    /// <summary>Lets no worker take tasks of the workspace any more. Writes go on being queued.</summary>
+    /// <summary>
+    /// Lets no worker take tasks of the workspace any more, and takes back those that workers hold, without an attempt: once this has returned,
+    /// nothing of the workspace is written until <see cref="ResumeAsync"/>. Writes of documents go on being queued.
+    /// </summary>
     public async Task PauseAsync(int workspaceId, CancellationToken cancellationToken)
     {
-        await using var command = CreateCommand(PauseSql, workspaceId);
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        // Two transactions: the lock of all claims is not held while tasks are waited for.
+        await using (var pause = CreateCommand(PauseSql, workspaceId))
+        {
+            await pause.ExecuteNonQueryAsync(cancellationToken);
+        }
+
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using var takeBack = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new(TakeBackSql) { Parameters = { new() { Value = workspaceId } } },
+                new(NotifySql) { Parameters = { new() { Value = workspaceId } } },
+            },
+        };
+        await takeBack.ExecuteNonQueryAsync(cancellationToken);
     }
 
     /// <summary>Ends a pause, and wakes the workers.</summary>
@@ -108,6 +129,7 @@ public sealed class IndexingControlStore(NpgsqlDataSource dataSource)
             {
                 new(CountTasksSql) { Parameters = { new() { Value = workspaceId } } },
                 new(CancelSql) { Parameters = { new() { Value = workspaceId } } },
+                new(NotifySql) { Parameters = { new() { Value = workspaceId } } },
             },
         };
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
@@ -115,36 +137,6 @@ public sealed class IndexingControlStore(NpgsqlDataSource dataSource)
         var tasks = reader.GetInt64(0);
         await reader.NextResultAsync(cancellationToken);
         return (tasks, reader.RecordsAffected);
-    }
-
-    /// <summary>Raises tasks for documents as if their text had changed: 5,000 a transaction, so that writes wait for none of it for long.</summary>
-    /// <param name="workspaceId">The workspace.</param>
-    /// <param name="changedSince">Only documents written since then, or null for all.</param>
-    /// <param name="priority">0 low, 1 normal, 2 high.</param>
-    /// <param name="cancellationToken">Cancels; what was raised stays raised.</param>
-    /// <returns>How many documents there were.</returns>
-    public async Task<long> ReindexAsync(int workspaceId, DateTimeOffset? changedSince, short priority, CancellationToken cancellationToken)
-    {
-        var documents = 0L;
-        for (var last = ""; ;)
-        {
-            await using var command = CreateCommand(ReindexSql, workspaceId);
-            command.Parameters.Add(new() { Value = last });
-            command.Parameters.Add(new()
-            {
-                Value = changedSince?.ToUniversalTime() ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz,
-            });
-            command.Parameters.Add(new() { Value = ReindexPage });
-            command.Parameters.Add(new() { Value = priority });
-            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-            if (!await reader.ReadAsync(cancellationToken) || reader.GetInt64(0) == 0)
-            {
-                return documents;
-            }
-
-            documents += reader.GetInt64(0);
-            last = reader.GetString(1);
-        }
     }
 
     private NpgsqlCommand CreateCommand(string sql, int workspaceId)

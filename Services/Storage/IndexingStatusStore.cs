@@ -19,7 +19,7 @@ public sealed record DocumentStatusRow(
 
 /// <summary>Where a workspace stands: counts of rows and tasks.</summary>
 public sealed record WorkspaceStatusRow(
-    long Documents, long Chunks, long Queued, long Retrying, long DeadLettered, DateTimeOffset? OldestQueuedAt, long Generation);
+    long Documents, long Chunks, long Queued, long Retrying, long DeadLettered, DateTimeOffset? OldestQueuedAt, long Generation, bool Reindexing);
 
 /// <summary>Reads how far indexing is.</summary>
 public sealed class IndexingStatusStore(NpgsqlDataSource dataSource)
@@ -45,7 +45,8 @@ public sealed class IndexingStatusStore(NpgsqlDataSource dataSource)
                t.queued, t.retrying,
                (SELECT count(*) FROM dead_letters WHERE workspace_id = $1 AND discarded_at IS NULL),
                t.oldest,
-               (SELECT generation FROM generations WHERE workspace_id = $1)
+               (SELECT generation FROM generations WHERE workspace_id = $1),
+               EXISTS (SELECT FROM reindex_jobs j WHERE j.finished_at IS NULL AND (j.workspace_id IS NULL OR j.workspace_id = $1))
         FROM (
             SELECT count(*) FILTER (WHERE attempts = 0) AS queued, count(*) FILTER (WHERE attempts > 0) AS retrying, min(raised_at) AS oldest
             FROM tasks WHERE workspace_id = $1) t
@@ -108,7 +109,8 @@ public sealed class IndexingStatusStore(NpgsqlDataSource dataSource)
             reader.GetInt64(3),
             reader.GetInt64(4),
             reader.IsDBNull(5) ? null : reader.GetFieldValue<DateTimeOffset>(5),
-            reader.IsDBNull(6) ? 0 : reader.GetInt64(6));
+            reader.IsDBNull(6) ? 0 : reader.GetInt64(6),
+            reader.GetBoolean(7));
     }
 
     /// <summary>How many tasks stand between documents and being searchable.</summary>

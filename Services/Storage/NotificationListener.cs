@@ -10,7 +10,9 @@ public sealed class NotificationListener(NpgsqlDataSource dataSource)
 {
     private const string ListenToGenerationsSql = "LISTEN rag_generations";
 
-    private const string ListenToTasksSql = "LISTEN rag_tasks";
+    private const string ListenToTasksSql = "LISTEN rag_tasks; LISTEN rag_control";
+
+    private const string ControlChannel = "rag_control";
 
     private const string UnlistenSql = "UNLISTEN *";
 
@@ -27,7 +29,7 @@ public sealed class NotificationListener(NpgsqlDataSource dataSource)
         return ListenAsync(
             ListenToGenerationsSql,
             onListening,
-            payload =>
+            (_, payload) =>
             {
                 if (int.TryParse(payload, out var workspaceId))
                 {
@@ -37,21 +39,31 @@ public sealed class NotificationListener(NpgsqlDataSource dataSource)
             cancellationToken);
     }
 
-    /// <summary>Listens, on a connection of its own, for tasks that were raised.</summary>
+    /// <summary>Listens, on a connection of its own, for tasks that were raised, and for what people ask the workers for.</summary>
     /// <param name="onTask">Called when tasks were raised, and once when listening begins. On the listening thread: it must return quickly.</param>
+    /// <param name="onControl">Called when a workspace was paused or cancelled, or a check asked for, and once when listening begins; likewise.</param>
     /// <param name="cancellationToken">Ends listening.</param>
     /// <returns>A task that never completes by itself: it faults when the connection is lost, and is cancelled by the token.</returns>
     /// <exception cref="NpgsqlException">The server cannot be reached, or the connection was lost.</exception>
-    public Task ListenToTasksAsync(Action onTask, CancellationToken cancellationToken)
+    public Task ListenToTasksAsync(Action onTask, Action onControl, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(onTask);
-        return ListenAsync(ListenToTasksSql, onTask, _ => onTask(), cancellationToken);
+        ArgumentNullException.ThrowIfNull(onControl);
+        return ListenAsync(
+            ListenToTasksSql,
+            () =>
+            {
+                onTask();
+                onControl();
+            },
+            (channel, _) => (channel == ControlChannel ? onControl : onTask)(),
+            cancellationToken);
     }
 
-    private async Task ListenAsync(string sql, Action onListening, Action<string> onNotification, CancellationToken cancellationToken)
+    private async Task ListenAsync(string sql, Action onListening, Action<string, string> onNotification, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        connection.Notification += (_, notification) => onNotification(notification.Payload);
+        connection.Notification += (_, notification) => onNotification(notification.Channel, notification.Payload);
         try
         {
             await ExecuteAsync(connection, sql, cancellationToken);

@@ -16,6 +16,20 @@ namespace RagPlatform.Storage;
 /// <param name="Vector">Its vector, of the space's dimensions, finite and not zero; null when it is to be computed.</param>
 public sealed record PreparedChunkRow(string Text, int Start, int Overlap, string Heading, int? SpaceId, float[]? Vector);
 
+/// <summary>What decides how a document is indexed.</summary>
+public static class DocumentHash
+{
+    /// <summary><c>document_hash</c> of the schema: SHA-256 of the text, and of the prepared chunks if there are any.</summary>
+    /// <param name="text">The document's text.</param>
+    /// <param name="chunks">Its prepared chunks, in order, or null when the text is to be cut.</param>
+    /// <returns>32 bytes.</returns>
+    public static byte[] Of(string text, IReadOnlyList<PreparedChunkRow>? chunks)
+    {
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(text));
+        return PreparedChunks.DigestOf(chunks) is { } digest ? SHA256.HashData([.. hash, .. digest]) : hash;
+    }
+}
+
 /// <summary>The chunks of documents that are put as such. Every SQL statement about them is in this file, but for their removal by trigger.</summary>
 internal static class PreparedChunks
 {

@@ -44,6 +44,8 @@ public static class StorageExtensions
         services.AddSingleton<ReindexStore>();
         services.AddSingleton<DoctorStore>();
         services.AddSingleton<RepairStore>();
+        services.AddSingleton<DoctorCheckStore>();
+        services.AddSingleton<TokenRatioStore>();
         return services;
     }
 

@@ -35,7 +35,8 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     private const string LockSql = "SELECT pg_advisory_xact_lock(7318349394477058)";
 
     // A lane is a (workspace, space, priority) that has tasks; the recursion steps from lane to lane through the index. Within a claim, every
-    // lane gets its weighted share: the n-th task of a lane stands at n / weight. So no lane starves, however long another one is.
+    // lane gets its weighted share: the n-th task of a lane stands at (n - phase) / weight. The phase is another one in each claim, evenly spread
+    // over 0 to 1: so shares are those of the weights over a few claims, also where one claim has no room for every lane, and no lane starves.
     // Locked rows are being changed by a writer this very moment: they are left for the next claim.
     private const string ClaimSql = """
         WITH RECURSIVE lane AS (
@@ -56,7 +57,7 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
               AND NOT EXISTS (SELECT FROM cooldowns c WHERE c.space_id = l.space_id AND c.until > now())
         ), head AS (
             SELECT h.workspace_id, h.document_id, h.space_id, h.visible_at,
-                   row_number() OVER (PARTITION BY h.workspace_id, h.space_id, o.priority ORDER BY h.visible_at) / o.weight AS place
+                   (row_number() OVER (PARTITION BY h.workspace_id, h.space_id, o.priority ORDER BY h.visible_at) - $5) / o.weight AS place
             FROM open o CROSS JOIN LATERAL (
                 SELECT t.workspace_id, t.document_id, t.space_id, t.visible_at FROM tasks t
                 WHERE t.workspace_id = o.workspace_id AND t.space_id = o.space_id AND t.priority = o.priority AND t.visible_at <= now()
@@ -89,6 +90,13 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
             WHERE t.version = g.version AND t.lease_owner = $1
             FOR NO KEY UPDATE OF t SKIP LOCKED) o
         WHERE t.workspace_id = o.workspace_id AND t.document_id = o.document_id AND t.space_id = o.space_id
+        """;
+
+    private const string HeldSql = """
+        SELECT g.i::int
+        FROM unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) WITH ORDINALITY AS g (workspace_id, document_id, space_id, version, i)
+        JOIN tasks t ON t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
+        WHERE t.version = g.version AND t.lease_owner = $1
         """;
 
     private const string ReleaseSql = """
@@ -160,6 +168,8 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
             SELECT change_id FROM documents_changes WHERE changed_at < now() - $1 ORDER BY change_id LIMIT 10000)
         """;
 
+    private int _claims = -1;
+
     /// <summary>Claims tasks for an owner: their weighted fair share for every workspace that waits.</summary>
     /// <param name="owner">The worker.</param>
     /// <param name="count">Tasks, at most.</param>
@@ -185,6 +195,7 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
                         new() { Value = count },
                         new() { Value = owner },
                         new() { Value = lease, NpgsqlDbType = NpgsqlDbType.Interval },
+                        new() { Value = NextPhase() },
                     },
                 },
             },
@@ -221,6 +232,22 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     public Task<int> RenewAsync(Guid owner, IReadOnlyCollection<IndexTask> tasks, TimeSpan lease, CancellationToken cancellationToken) =>
         DrilledAsync(
             "renew", RenewSql, cancellationToken, [.. Keys(owner, tasks), new() { Value = lease, NpgsqlDbType = NpgsqlDbType.Interval }]);
+
+    /// <summary>Which tasks still are an owner's: nobody has changed, finished, paused or cancelled them.</summary>
+    /// <returns>Indexes in <paramref name="tasks"/>.</returns>
+    public async Task<IReadOnlySet<int>> ListHeldAsync(Guid owner, IReadOnlyList<IndexTask> tasks, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(HeldSql);
+        command.Parameters.AddRange(Keys(owner, tasks));
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var held = new HashSet<int>(tasks.Count);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            held.Add(reader.GetInt32(0) - 1);
+        }
+
+        return held;
+    }
 
     /// <summary>Gives tasks back as they were, to be claimed again after <paramref name="delay"/>.</summary>
     public Task<int> ReleaseAsync(Guid owner, IReadOnlyCollection<IndexTask> tasks, TimeSpan delay, CancellationToken cancellationToken) =>
@@ -297,6 +324,9 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     /// <summary>Removes up to 10,000 entries of the log of changes that are older than <paramref name="age"/>.</summary>
     public Task<int> PruneChangesAsync(TimeSpan age, CancellationToken cancellationToken) => ExecuteAsync(
         PruneChangesSql, cancellationToken, new NpgsqlParameter { Value = age, NpgsqlDbType = NpgsqlDbType.Interval });
+
+    // Multiples of the golden ratio, less their whole part: every stretch of them is spread evenly over 0 to 1.
+    private double NextPhase() => Interlocked.Increment(ref _claims) * 0.6180339887498949 % 1;
 
     private static NpgsqlParameter[] Keys(Guid owner, IReadOnlyCollection<IndexTask> tasks) =>
     [

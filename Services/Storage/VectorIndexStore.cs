@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Npgsql;
 
 namespace RagPlatform.Storage;
@@ -18,99 +19,120 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
             FROM pg_index i WHERE i.indexrelid = to_regclass($1)), 0)
         """;
 
-    // {0} is the table of a registered space, {1} its type.
-    // While much is still coming in, an index would make each row cost several times as much: it waits for the backlog to shrink, but not for
-    // ever, since exact comparison gets slower with each row.
-    private const string IsWorthItSql = """
-        SELECT (SELECT count(*) FROM (SELECT FROM {0} LIMIT $1) t) = $1
-           AND ((SELECT count(*) FROM (SELECT FROM tasks WHERE space_id = $2 LIMIT $3) t) < $3
-             OR (SELECT count(*) FROM (SELECT FROM {0} LIMIT $4) t) = $4)
+    // About how many chunks are still to come: tasks, as far as their documents are new to the space (a reindexed document brings no vectors), times
+    // the chunks of some documents that are done.
+    private const string BacklogSql = """
+        SELECT (
+            (SELECT count(*) FROM (SELECT FROM tasks WHERE space_id = $1 LIMIT 1000000) t)
+            * coalesce((
+                SELECT avg((x.document_key IS NULL)::int)
+                FROM (SELECT workspace_id, document_id FROM tasks WHERE space_id = $1 LIMIT 500) t
+                JOIN documents d USING (workspace_id, document_id)
+                LEFT JOIN indexed_documents x ON x.workspace_id = d.workspace_id AND x.document_key = d.document_key AND x.space_id = $1), 0)
+            * greatest(1, (SELECT avg(chunks) FROM (SELECT chunks FROM indexed_documents WHERE space_id = $1 LIMIT 1000) d))
+        )::bigint
         """;
 
-    // Of the least rows: tasks that wait when it is still a backlog, rows after which the index does not wait any more.
+    // {0} is the table of a registered space.
+    private const string RowsSql = "SELECT count(*) FROM (SELECT FROM {0} LIMIT $1) t";
+
+    // Of the least rows, for chunks that wait and for those that came since the look before. While much is still coming in, an index would make each row cost several times as much: it waits for the backlog to shrink
+    // to a tenth, but not for ever, since exact comparison gets slower with each row.
     private const int BacklogShare = 10;
     private const int PatienceFactor = 40;
 
-    private const string DropSql = "DROP INDEX CONCURRENTLY IF EXISTS {0}";
+    // Of the least rows: a backlog that is worth it to build an index anew after it, if it is also more than the table has.
+    private const int DropFactor = 2;
 
-    // {0} index, {1} table, {2} expression, {3} its type.
+    private const string CountSql = "SELECT count(*) FROM {0}";
+
+    private const string SizeSql = "SELECT pg_size_bytes($1)";
+
     // Of 20,000 clustered vectors and 60 queries, recall@10 with ef_construction 64 was 0.970 at ef_search 320 and 0.995 at 500; with 128, 0.997 and 1.
+    // {0} index, {1} table, {2} expression, {3} its type; {4} is CONCURRENTLY or nothing.
     private const string CreateSql = """
-        CREATE INDEX CONCURRENTLY {0} ON {1} USING hnsw ({2} {3}_cosine_ops) WITH (m = 16, ef_construction = 128)
+        CREATE INDEX {4} {0} ON {1} USING hnsw ({2} {3}_cosine_ops) WITH (m = 16, ef_construction = 128)
         """;
+
+    // By space: the rows that the look before counted.
+    private readonly ConcurrentDictionary<int, long> _rows = [];
 
     /// <summary>
     /// Builds the index of a space once its table has enough rows: below, an exact scan is as fast, and loading costs less. While a tenth of
-    /// that number of tasks waits, it is put off until the table has 40 times as many. Neither reads nor writes are blocked. Only one worker
-    /// builds an index at a time.
+    /// that number of chunks is still to come, or came since the call before, it is put off until the table has 40 times as many. An index that is in the way of a load which more
+    /// than doubles its table is dropped, and built after it, within the same limit. Neither reads nor writes are blocked. Only one worker
+    /// works on an index at a time.
     /// </summary>
     /// <param name="space">The space.</param>
     /// <param name="minRows">Rows from which on the index is worth it.</param>
     /// <param name="maintenanceMemory">
-    /// <c>maintenance_work_mem</c> of the build, for instance <c>512MB</c>; null leaves the server's setting and no trace in the session.
+    /// <c>maintenance_work_mem</c> of the build, for instance <c>512MB</c>; null: the server's, or what the graph needs up to a quarter of the memory that
+    /// the server's machine has available, where that can be read.
     /// </param>
+    /// <param name="warn">Gets what is not as it should be, before the build begins: a sentence that says what to set.</param>
     /// <param name="cancellationToken">Cancels; an index that is half built is dropped by the next call.</param>
-    /// <returns>Whether an index was built.</returns>
-    public async Task<bool> EnsureAsync(SpaceRow space, int minRows, string? maintenanceMemory, CancellationToken cancellationToken)
+    /// <returns>How the index was built; null when none was.</returns>
+    public async Task<HnswBuildPlan?> EnsureAsync(
+        SpaceRow space, int minRows, string? maintenanceMemory, Action<string> warn, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(space);
-        var index = space.IndexName(space.WantsHalfIndex);
-        if (space.Dimensions > MaxDimensions
-            || await StateAsync(index, cancellationToken) is 1 or 2
-            || !await IsWorthItAsync(space, minRows, cancellationToken))
+        if (space.Dimensions > MaxDimensions)
         {
-            return false;
+            return null;
+        }
+
+        var state = await StateAsync(space, cancellationToken);
+        if (state == 2 || (state == 1 ? !await IsInTheWayAsync(space, minRows, cancellationToken) : !await IsWorthItAsync(space, minRows, cancellationToken)))
+        {
+            return null;
         }
 
         await using var held = await VectorIndexLock.TryTakeAsync(dataSource, space, cancellationToken);
         if (held is null)
         {
-            return false;
+            return null;
         }
 
-        var state = await StateAsync(index, cancellationToken);
-        if (state is 1 or 2)
+        // Another worker may have been at it before.
+        var builder = new HnswBuilder(dataSource, space, warn);
+        if (await StateAsync(space, cancellationToken) is var now && now != state)
         {
-            return false;
+            return null;
         }
 
-        var half = space.WantsHalfIndex;
-        var create = string.Format(null, CreateSql, index, space.VectorTable, space.IndexExpression(half), space.IndexType(half));
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        if (state == 3)
+        if (now == 1)
         {
-            await ExecuteAsync(connection, string.Format(null, DropSql, index), cancellationToken);
+            warn("Chunks to be loaded are more than the table has: the index is dropped and will be built after the load. Searches compare exactly meanwhile.");
+            await builder.DropAsync(cancellationToken);
+            return null;
         }
 
-        if (maintenanceMemory is null)
+        if (now == 3)
         {
-            await ExecuteAsync(connection, create, cancellationToken);
-            return true;
+            await builder.DropAsync(cancellationToken);
         }
 
-        await using (var set = new NpgsqlCommand("SELECT set_config('maintenance_work_mem', $1, false)", connection))
+        var (plan, resources) = await PlanAsync(space, maintenanceMemory, cancellationToken);
+        foreach (var warning in plan.Warnings)
         {
-            set.Parameters.Add(new() { Value = maintenanceMemory });
-            await set.ExecuteNonQueryAsync(cancellationToken);
+            warn(warning);
         }
 
-        try
-        {
-            await ExecuteAsync(connection, create, cancellationToken);
-        }
-        finally
-        {
-            await ExecuteAsync(connection, "RESET maintenance_work_mem", CancellationToken.None);
-        }
+        return await builder.BuildAsync(plan, resources, cancellationToken);
+    }
 
-        return true;
+    /// <summary>Whether the index of a space is there and PostgreSQL uses it.</summary>
+    public async Task<bool> IsValidAsync(SpaceRow space, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        return await StateAsync(space, cancellationToken) == 1;
     }
 
     /// <summary>Whether the space has an index of the precision that is wanted, and still one of the other.</summary>
     public async Task<bool> HasObsoleteAsync(SpaceRow space, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(space);
-        return await StateAsync(space.IndexName(space.WantsHalfIndex), cancellationToken) == 1
+        return await StateAsync(space, cancellationToken) == 1
             && await StateAsync(space.IndexName(!space.WantsHalfIndex), cancellationToken) is 1 or 3;
     }
 
@@ -125,17 +147,43 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
             return false;
         }
 
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await ExecuteAsync(connection, string.Format(null, DropSql, space.IndexName(!space.WantsHalfIndex)), cancellationToken);
+        await using var command = dataSource.CreateCommand("DROP INDEX CONCURRENTLY IF EXISTS " + space.IndexName(!space.WantsHalfIndex));
+        command.CommandTimeout = 0;
+        await command.ExecuteNonQueryAsync(cancellationToken);
         return true;
     }
 
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    /// <summary>The statement that builds an index with the parameters of all our indexes.</summary>
+    internal static string CreateStatement(string table, string type, bool concurrently) =>
+        string.Format(null, CreateSql, table + "_hnsw", table, "embedding", type, concurrently ? "CONCURRENTLY" : "");
+
+    /// <summary>The statement that builds the index of a space, of the precision that it wants, beside reading and writing.</summary>
+    internal static string CreateStatement(SpaceRow space)
     {
-        // An index over millions of vectors takes hours; cancellation ends the wait.
-        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        var half = space.WantsHalfIndex;
+        return string.Format(
+            null, CreateSql, space.IndexName(half), space.VectorTable, space.IndexExpression(half), space.IndexType(half), "CONCURRENTLY");
     }
+
+    private async Task<(HnswBuildPlan Plan, BuildResources Resources)> PlanAsync(
+        SpaceRow space, string? maintenanceMemory, CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using var count = new NpgsqlCommand(string.Format(null, CountSql, space.VectorTable), connection) { CommandTimeout = 0 };
+        var rows = (long)(await count.ExecuteScalarAsync(cancellationToken))!;
+        long? memory = null;
+        if (maintenanceMemory is not null)
+        {
+            await using var size = new NpgsqlCommand(SizeSql, connection) { Parameters = { new() { Value = maintenanceMemory } } };
+            memory = (long)(await size.ExecuteScalarAsync(cancellationToken))!;
+        }
+
+        var resources = await BuildResourceReader.ReadAsync(connection, cancellationToken);
+        return (HnswBuildPlan.Make(rows, space.Dimensions, space.IndexType(space.WantsHalfIndex) == "halfvec" ? 2 : 4, memory, resources), resources);
+    }
+
+    private Task<int> StateAsync(SpaceRow space, CancellationToken cancellationToken) =>
+        StateAsync(space.IndexName(space.WantsHalfIndex), cancellationToken);
 
     private async Task<int> StateAsync(string index, CancellationToken cancellationToken)
     {
@@ -144,13 +192,41 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    private async Task<bool> IsWorthItAsync(SpaceRow space, int rows, CancellationToken cancellationToken)
+    private async Task<bool> IsWorthItAsync(SpaceRow space, int minRows, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand(string.Format(null, IsWorthItSql, space.VectorTable));
-        command.Parameters.Add(new() { Value = (long)rows });
+        var rows = await CountAsync(space, (long)minRows * PatienceFactor, cancellationToken);
+        var little = Math.Max(1, minRows / BacklogShare);
+
+        // Where the worker is faster than who loads, nothing waits, and yet the load goes on.
+        var grown = rows - _rows.GetValueOrDefault(space.SpaceId, rows);
+        _rows[space.SpaceId] = rows;
+        return rows >= minRows
+            && (rows == (long)minRows * PatienceFactor || (grown < little && await BacklogAsync(space, cancellationToken) < little));
+    }
+
+    private async Task<bool> IsInTheWayAsync(SpaceRow space, int minRows, CancellationToken cancellationToken)
+    {
+        var backlog = await BacklogAsync(space, cancellationToken);
+        if (backlog < (long)minRows * DropFactor)
+        {
+            return false;
+        }
+
+        var rows = await CountAsync(space, (long)minRows * PatienceFactor, cancellationToken);
+        return rows < (long)minRows * PatienceFactor && backlog > rows;
+    }
+
+    private async Task<long> BacklogAsync(SpaceRow space, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(BacklogSql);
         command.Parameters.Add(new() { Value = space.SpaceId });
-        command.Parameters.Add(new() { Value = Math.Max(1L, rows / BacklogShare) });
-        command.Parameters.Add(new() { Value = (long)rows * PatienceFactor });
-        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    private async Task<long> CountAsync(SpaceRow space, long most, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(string.Format(null, RowsSql, space.VectorTable));
+        command.Parameters.Add(new() { Value = most });
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 }

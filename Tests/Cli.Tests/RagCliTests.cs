@@ -29,6 +29,8 @@ public sealed class RagCliTests
     [InlineData("dead-letters replay -w w")]
     [InlineData("dead-letters discard -w w --all --cause text")]
     [InlineData("queue reindex -w w --since yesterday")]
+    [InlineData("queue reindex")]
+    [InlineData("queue reindex -w w --all")]
     [InlineData("ingest . --workspace w --parallel 17")]
     [InlineData("eval retrieval --data . --modes keyword,exact")]
     public async Task Run_WrongCommandLine_ExitsWithUsageAndCallsNothing(string line)
@@ -234,13 +236,51 @@ public sealed class RagCliTests
     [Fact]
     public async Task Queue_Reindex_SendsSinceAndPriority()
     {
-        var api = new FakeApi().On("POST /v1/workspaces/docs/indexing/reindex", new OperationResult(1));
+        var api = new FakeApi().On("POST /v1/workspaces/docs/indexing/reindex", new ReindexJob(7, "docs", null, 0, DateTimeOffset.UnixEpoch, null));
         var run = await CliRun.RunAsync(api, "queue", "reindex", "-w", "docs", "--since", "2026-11-20T08:00Z", "--priority", "high");
 
-        Assert.Equal("docs: 1 document queued.", run.Output.Trim());
+        Assert.Equal("docs: reindexing 7 has begun.", run.Output.Trim());
         Assert.Equal(
             new ReindexRequest(new DateTimeOffset(2026, 11, 20, 8, 0, 0, TimeSpan.Zero), DocumentPriority.High),
             JsonSerializer.Deserialize<ReindexRequest>(Assert.Single(api.Requests).Body, RagJson.Options));
+    }
+
+    [Fact]
+    public async Task Queue_ReindexAll_AsksForEveryWorkspace()
+    {
+        var api = new FakeApi().On("POST /v1/indexing/reindex", new ReindexJob(8, null, null, 0, DateTimeOffset.UnixEpoch, null));
+        var run = await CliRun.RunAsync(api, "queue", "reindex", "--all");
+
+        Assert.Equal("every workspace: reindexing 8 has begun.", run.Output.Trim());
+    }
+
+    [Fact]
+    public async Task Doctor_CheckThatFindsFaults_PrintsThemAndFails()
+    {
+        var report = new DoctorReport(
+            false, 10, 20, 20, 5, 1, new Dictionary<string, int> { ["missing"] = 1 }, [new("missing", 1, "a.md", 7, "s")], false, 0.25, DateTimeOffset.UnixEpoch);
+        var check = new DoctorCheck(3, "docs", false, false, DoctorCheckState.Queued, DateTimeOffset.UnixEpoch, null, null, null);
+        var api = new FakeApi()
+            .On("POST /v1/indexing/doctor", check)
+            .On("GET /v1/indexing/doctor-checks/3", check with { State = DoctorCheckState.Done, Report = report });
+        var run = await CliRun.RunAsync(api, "doctor", "-w", "docs");
+
+        Assert.Equal(ExitCode.Failure, run.Exit);
+        Assert.Contains("1 missing", run.Output);
+        Assert.Contains("document a.md, chunk 7, space s", run.Output);
+        Assert.Equal(new DoctorRequest("docs"), JsonSerializer.Deserialize<DoctorRequest>(api.Requests.First().Body, RagJson.Options));
+    }
+
+    [Fact]
+    public async Task Doctor_CheckThatFails_SaysWhy()
+    {
+        var api = new FakeApi().On(
+            "POST /v1/indexing/doctor",
+            new DoctorCheck(3, null, false, false, DoctorCheckState.Failed, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch, null, "no memory"));
+        var run = await CliRun.RunAsync(api, "doctor");
+
+        Assert.Equal(ExitCode.Failure, run.Exit);
+        Assert.Contains("no memory", run.Error);
     }
 
     [Fact]

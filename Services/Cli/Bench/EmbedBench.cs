@@ -22,7 +22,7 @@ internal static class EmbedBench
         var dimensions = new Option<int>("--dimensions") { Description = "Dimensions of the vectors that are timed.", HelpName = "N", DefaultValueFactory = _ => 384 };
         var only = new Option<string[]>("--only")
         {
-            Description = "Only some parts: latency, rates, load, batches, budget, outage.",
+            Description = "Only some parts: latency (miss is one of its parts), rates, load, batches, budget, outage.",
             HelpName = "PART",
             AllowMultipleArgumentsPerToken = true,
         };
@@ -46,6 +46,11 @@ internal static class EmbedBench
                 var load = new EmbedBenchLoad(bench, node, provider);
                 var right = new EmbedBenchBatches(bench, node);
                 await RunAsync("latency", latency.RunAsync).ConfigureAwait(false);
+                if (!parts.Contains("latency", StringComparer.OrdinalIgnoreCase))
+                {
+                    await RunAsync("miss", latency.RunMissAsync).ConfigureAwait(false);
+                }
+
                 await RunAsync("rates", load.MeasureRatesAsync).ConfigureAwait(false);
                 await RunAsync("load", load.MeasureLoadAsync).ConfigureAwait(false);
                 await RunAsync("batches", () => right.RunAsync(parse.GetValue(batches))).ConfigureAwait(false);

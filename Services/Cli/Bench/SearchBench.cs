@@ -1,9 +1,11 @@
 using System.CommandLine;
-using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using RagPlatform.Cli.Figures;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Search;
+using RagPlatform.SingleNode;
 using RagPlatform.Storage;
 
 namespace RagPlatform.Cli.Bench;
@@ -18,16 +20,26 @@ internal static class SearchBench
     {
         var chunks = new Option<int>("--chunks") { Description = "Passages in all.", HelpName = "N", DefaultValueFactory = _ => 100_000 };
         var queries = new Option<int>("--queries") { Description = "Queries of each measurement.", HelpName = "N", DefaultValueFactory = _ => 200 };
+        var data = new Option<string?>("--data")
+        {
+            Description = "Where the documents are kept: the next run with this folder begins with measuring. Else all is gone at the end.", HelpName = "FOLDER",
+        };
         var rate = new Option<double>("--rate") { Description = "Requests a second of the open loop.", HelpName = "N", DefaultValueFactory = _ => 20 };
         return BenchCommand.Create(
             context,
             "search",
             "Measure search: recall at each selectivity, completeness, latency of each layer, and the result cache.",
-            [chunks, queries, rate],
+            [chunks, queries, rate, data],
             async bench =>
             {
                 var corpus = new SearchBenchCorpus(bench.Seed, bench.Run.Parse.GetValue(chunks));
-                var node = await bench.StartNodeAsync().ConfigureAwait(false);
+                var options = new SingleNodeOptions
+                {
+                    DataFolder = bench.Run.Parse.GetValue(data) is { } folder ? Path.GetFullPath(folder) : null,
+                    LogLevel = LogLevel.Error,
+                    Settings = new Dictionary<string, string?> { ["Search:PromotionInterval"] = "00:00:02" },
+                };
+                var node = await bench.StartNodeAsync(options).ConfigureAwait(false);
                 await LoadAsync(bench, node, corpus).ConfigureAwait(false);
                 var measurement = new SearchBenchRun(bench, node, corpus, bench.Run.Parse.GetValue(queries), bench.Run.Parse.GetValue(rate));
                 await measurement.RunAsync().ConfigureAwait(false);
@@ -39,9 +51,21 @@ internal static class SearchBench
         var services = node.App.SearchApi.Services;
         bench.Progress("PostgreSQL " + await services.GetRequiredService<RawVectorProbe>().GetVersionAsync(bench.CancellationToken).ConfigureAwait(false));
         var began = bench.Time.GetTimestamp();
+        var there = await node.Client.ListWorkspacesAsync(cancellationToken: bench.CancellationToken).ConfigureAwait(false);
         foreach (var workspace in corpus.Workspaces)
         {
-            await node.Client.CreateWorkspaceAsync(new(workspace), bench.CancellationToken).ConfigureAwait(false);
+            var isThere = there.Items.Any(w => w.Name == workspace);
+            if (isThere
+                && (await node.Client.GetIndexingAsync(workspace, bench.CancellationToken).ConfigureAwait(false)).Documents == corpus.CountOf(workspace))
+            {
+                continue;
+            }
+
+            if (!isThere)
+            {
+                await node.Client.CreateWorkspaceAsync(new(workspace), bench.CancellationToken).ConfigureAwait(false);
+            }
+
             foreach (var batch in corpus.Documents(workspace).Chunk(BatchSize))
             {
                 await node.Client.PutDocumentsAsync(workspace, batch, null, bench.CancellationToken).ConfigureAwait(false);
@@ -59,18 +83,19 @@ internal static class SearchBench
             }
         }
 
-        bench.Progress(FormattableString.Invariant($"indexed in {bench.Time.GetElapsedTime(began).TotalSeconds:0} s; waiting for the HNSW index"));
-        await WaitForIndexAsync(bench, node).ConfigureAwait(false);
+        bench.Progress(FormattableString.Invariant($"indexed in {bench.Time.GetElapsedTime(began).TotalSeconds:0} s; waiting for the HNSW indexes"));
+        var own = corpus.CountOf(SearchBenchCorpus.Large) >= services.GetRequiredService<IOptions<SearchOptions>>().Value.PartialIndexChunks;
+        await WaitForIndexAsync(bench, node, own ? "hnsw-workspace" : "hnsw").ConfigureAwait(false);
     }
 
-    // The worker builds it by itself; a plan says when there is one.
-    private static async Task WaitForIndexAsync(BenchContext bench, EphemeralNode node)
+    // They are built by themselves, that of the space and then the workspace's own; a plan says what there is.
+    private static async Task WaitForIndexAsync(BenchContext bench, EphemeralNode node, string plan)
     {
         for (var i = 0; i < 300; i++)
         {
             var answer = await node.Client.SearchAsync(
                 SearchBenchCorpus.Large, new("warm", SearchMode.Vector, Explain: true), bench.CancellationToken).ConfigureAwait(false);
-            if (answer.Explanation!.Alternatives.Any(a => a.Plan == "hnsw"))
+            if (answer.Explanation!.Alternatives.Any(a => a.Plan == plan))
             {
                 return;
             }

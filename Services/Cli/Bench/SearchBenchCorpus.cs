@@ -41,12 +41,14 @@ internal sealed class SearchBenchCorpus(int seed, int chunks)
     /// <summary>The names of the workspaces.</summary>
     public IEnumerable<string> Workspaces => Enumerable.Range(0, SmallWorkspaces).Select(i => $"small-{i}").Prepend(Large);
 
+    /// <summary>How many documents a workspace has.</summary>
+    public int CountOf(string workspace) => workspace == Large ? chunks / 2 : chunks / 2 / SmallWorkspaces;
+
     /// <summary>The documents of a workspace.</summary>
     public IEnumerable<BatchDocument> Documents(string workspace)
     {
-        var large = workspace == Large;
-        var number = large ? 0 : int.Parse(workspace.AsSpan(6), null) + 1;
-        var count = large ? chunks / 2 : chunks / 2 / SmallWorkspaces;
+        var number = workspace == Large ? 0 : int.Parse(workspace.AsSpan(6), null) + 1;
+        var count = CountOf(workspace);
         var random = new Random(seed + number);
         for (var i = 0; i < count; i++)
         {

@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.Net;
-using System.Net.Http.Json;
 using System.Text.Json;
-using RagPlatform.Cli.Connections;
 using RagPlatform.Contracts;
 
 namespace RagPlatform.Cli.Doctor;
@@ -10,26 +8,23 @@ namespace RagPlatform.Cli.Doctor;
 /// <summary><c>rag doctor</c>: proves that documents, chunks, vectors and routes agree.</summary>
 internal static class DoctorCommand
 {
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+
     /// <summary>Makes the command.</summary>
     public static Command Create(CliContext context)
     {
         var workspace = new Option<string?>("--workspace", "-w") { Description = "Check one workspace.", HelpName = "NAME" };
         var repair = new Option<bool>("--repair") { Description = "Mend what is found; the workers index what was affected." };
         var json = new Option<bool>("--json") { Description = "Print the report as JSON." };
-        var url = new Option<string?>("--worker-url")
-        {
-            Description = "The indexing worker. Else RAG_WORKER_URL, else the local node's.",
-            HelpName = "URL",
-        };
         var command = new Command("doctor", "Check that documents, chunks, vectors and routes agree. Exits with 1 when they do not.")
         {
-            workspace, repair, json, url,
+            workspace, repair, json,
         };
         command.SetAction(async (parse, cancellationToken) =>
         {
-            var address = new ApiAddress(WorkerAddress.Find(context.Environment, parse.GetValue(url)), context.Address(parse).Key);
-            using var http = context.CreateHttpClient(address);
-            var report = await CheckAsync(http, parse.GetValue(workspace), parse.GetValue(repair), cancellationToken).ConfigureAwait(false);
+            var report = await CheckAsync(
+                context, context.Connect(parse), new(parse.GetValue(workspace), parse.GetValue(repair)), cancellationToken).ConfigureAwait(false);
             if (parse.GetValue(json))
             {
                 await context.Environment.Output.WriteLineAsync(JsonSerializer.Serialize(report, RagJson.Options)).ConfigureAwait(false);
@@ -44,22 +39,44 @@ internal static class DoctorCommand
         return command;
     }
 
-    private static async Task<DoctorReport> CheckAsync(HttpClient http, string? workspace, bool repair, CancellationToken cancellationToken)
+    // A worker does it; how long that takes depends on how much there is to read.
+    private static async Task<DoctorReport> CheckAsync(
+        CliContext context, RagClient client, DoctorRequest request, CancellationToken cancellationToken)
     {
-        var query = $"admin/indexing/doctor?repair={(repair ? "true" : "false")}"
-            + (workspace is null ? "" : "&workspace=" + Uri.EscapeDataString(workspace));
-        using var response = await http.PostAsync(query, null, cancellationToken).ConfigureAwait(false);
-        if (!response.IsSuccessStatusCode)
+        var time = context.Environment.Time;
+        var begin = time.GetTimestamp();
+        var hinted = false;
+        try
         {
-            throw new CliException(response.StatusCode switch
+            var check = await client.RequestDoctorCheckAsync(request, cancellationToken).ConfigureAwait(false);
+            while (check.Report is null)
             {
-                HttpStatusCode.NotFound => $"there is no workspace '{workspace}'.",
-                HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => "the doctor needs the admin key: --key, --key-file or RAG_API_KEY.",
-                _ => $"the worker answered {(int)response.StatusCode} {response.ReasonPhrase}.",
-            });
-        }
+                if (check.State == DoctorCheckState.Failed)
+                {
+                    throw new CliException($"the index could not be checked: {check.Error}");
+                }
 
-        return (await response.Content.ReadFromJsonAsync<DoctorReport>(RagJson.Options, cancellationToken).ConfigureAwait(false))!;
+                if (!hinted && check.State == DoctorCheckState.Queued && time.GetElapsedTime(begin) > s_patience)
+                {
+                    hinted = true;
+                    await context.Environment.Error.WriteLineAsync("No indexing worker has taken the check yet: does one run?").ConfigureAwait(false);
+                }
+
+                await Task.Delay(s_pause, time, cancellationToken).ConfigureAwait(false);
+                check = await client.FindDoctorCheckAsync(check.Id, cancellationToken).ConfigureAwait(false)
+                    ?? throw new CliException("the check is gone: its workspace was deleted.");
+            }
+
+            return check.Report;
+        }
+        catch (RagApiException e) when (e.Status is HttpStatusCode.Forbidden)
+        {
+            throw new CliException("the doctor needs the admin key: --key, --key-file or RAG_API_KEY.");
+        }
+        catch (RagApiException e) when (e.Status is HttpStatusCode.NotFound)
+        {
+            throw new CliException($"there is no workspace '{request.Workspace}'. 'rag workspace list' shows what there is.");
+        }
     }
 
     private static async Task PrintAsync(TextWriter output, DoctorReport report)

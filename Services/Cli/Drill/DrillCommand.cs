@@ -27,7 +27,7 @@ internal static class DrillCommand
         return FigureCommand.Create(
             context,
             "indexing",
-            "Random puts, edits, deletions, reindexings and replays, with kill -9 of workers, PostgreSQL and Valkey.",
+            "Random puts, edits, deletions, reindexings, pauses and replays, with kill -9 of workers, PostgreSQL and Valkey.",
             [seed, seeds, steps],
             run => RunAsync(run, run.Parse.GetValue(seed), run.Parse.GetValue(seeds), run.Parse.GetValue(steps)));
     }

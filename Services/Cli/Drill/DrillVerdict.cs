@@ -1,15 +1,14 @@
 using Npgsql;
 using RagPlatform.IndexingWorker.Chunking;
-using RagPlatform.SingleNode.ScriptedProvider;
 using RagPlatform.Storage;
 
 namespace RagPlatform.Cli.Drill;
 
 /// <summary>Compares the index with a model of it.</summary>
 /// <param name="dataSource">The database.</param>
-/// <param name="model">Text by document.</param>
+/// <param name="model">What was put, by document.</param>
 /// <param name="chunker">How texts are cut.</param>
-internal sealed class DrillVerdict(NpgsqlDataSource dataSource, IReadOnlyDictionary<string, string> model, Chunker chunker)
+internal sealed class DrillVerdict(NpgsqlDataSource dataSource, IReadOnlyDictionary<string, DrillDocument> model, Chunker chunker)
 {
     private readonly List<string> _problems = [];
 
@@ -32,16 +31,16 @@ internal sealed class DrillVerdict(NpgsqlDataSource dataSource, IReadOnlyDiction
         }
 
         var (lost, duplicates, orphans) = (0, 0, 0);
-        foreach (var (id, text) in model)
+        foreach (var (id, document) in model)
         {
-            if (text.Contains(DrillTexts.Marker, StringComparison.Ordinal))
+            if (document.IsRefused)
             {
                 lost += Problem(!dead.Contains(id), $"{id} cannot be embedded, and does not say so");
                 continue;
             }
 
             lost += Problem(dead.Contains(id), $"{id} is dead-lettered");
-            lost += Problem(!Equal(chunker.Split(text), stored.GetValueOrDefault(id, [])), $"{id} is not as it was put");
+            lost += Problem(!Equal(document.Expected(chunker), stored.GetValueOrDefault(id, [])), $"{id} is not as it was put");
         }
 
         foreach (var (id, chunks) in stored)
@@ -66,13 +65,14 @@ internal sealed class DrillVerdict(NpgsqlDataSource dataSource, IReadOnlyDiction
         return (lost, duplicates, orphans, _problems);
     }
 
-    private static bool Equal(IReadOnlyList<Passage> wanted, List<ChunkRow> stored) =>
+    private static bool Equal(IReadOnlyList<(Passage Passage, float[] Vector, bool Given)> wanted, List<ChunkRow> stored) =>
         wanted.Count == stored.Count && wanted.Zip(stored).All(pair =>
-            pair.First.Text == pair.Second.Text
-            && (pair.First.Start, pair.First.Overlap, pair.First.Heading) == (pair.Second.Start, pair.Second.Overlap, pair.Second.Heading)
-            && pair.First.Hash.ToBytes().AsSpan().SequenceEqual(pair.Second.Hash)
+            pair.First.Passage.Text == pair.Second.Text
+            && (pair.First.Passage.Start, pair.First.Passage.Overlap, pair.First.Passage.Heading)
+                == (pair.Second.Start, pair.Second.Overlap, pair.Second.Heading)
+            && pair.First.Passage.Hash.ToBytes().AsSpan().SequenceEqual(pair.Second.Hash)
             && pair.Second.Vector is { } vector
-            && vector.AsSpan().SequenceEqual(ScriptedEmbeddingServer.Embed(IndexingDrill.Model, pair.First.Text, IndexingDrill.Dimensions)));
+            && vector.AsSpan().SequenceEqual(pair.First.Vector));
 
     private int Problem(bool there, string what)
     {

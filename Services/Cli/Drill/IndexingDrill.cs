@@ -22,7 +22,7 @@ internal sealed record DrillResult(int Kills, int Lost, int Duplicates, int Orph
 }
 
 /// <summary>
-/// Random puts, edits, deletions, reindexings and replays, while workers, PostgreSQL and Valkey are killed at failpoints; at the end the
+/// Random puts of texts and of prepared chunks, edits, deletions, reindexings, pauses and replays, while workers, PostgreSQL and Valkey are killed at failpoints; at the end the
 /// index has to be what a model of it says, by text and vector.
 /// </summary>
 internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDataSource dataSource, int seed) : IAsyncDisposable
@@ -40,7 +40,7 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
     // What is done depends on the seed alone; what dies, on how fast things go as well.
     private readonly Random _random = new(seed);
     private readonly Random _chaos = new(~seed);
-    private readonly Dictionary<string, string> _model = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, DrillDocument> _model = new(StringComparer.Ordinal);
     private readonly List<DrillProcess> _workers = [];
     private readonly List<string> _trace = [];
     private readonly Lock _lock = new();
@@ -91,6 +91,7 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
             await worker.ArmAsync("none", 0).ConfigureAwait(false);
         }
 
+        await InsistAsync(() => ResumeAsync(cancellationToken), cancellationToken).ConfigureAwait(false);
         var idle = await WaitUntilIdleAsync(cancellationToken).ConfigureAwait(false);
         var verdict = new DrillVerdict(dataSource, _model, new Chunker(new("markdown", 1200, 200)));
         var (lost, duplicates, orphans, problems) = await verdict.ReachAsync(_workspace, space, cancellationToken).ConfigureAwait(false);
@@ -186,20 +187,22 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
     private async Task StepAsync(int step, DrillTexts texts, CancellationToken cancellationToken)
     {
         var id = $"d{_random.Next(Documents):00}";
-        var exists = _model.TryGetValue(id, out var text);
-        switch (_random.Next(20))
+        var exists = _model.TryGetValue(id, out var document);
+        switch (_random.Next(28))
         {
             case < 8:
-                await PutAsync(step, id, texts.Document(), cancellationToken).ConfigureAwait(false);
+                await PutAsync(step, id, new(texts.Document()), cancellationToken).ConfigureAwait(false);
                 break;
             case < 13 when exists:
-                await PutAsync(step, id, texts.Edit(text!), cancellationToken).ConfigureAwait(false);
+                await PutAsync(
+                    step, id, document!.Chunks is null ? new(texts.Edit(document.Text!)) : texts.EditPrepared(document), cancellationToken).ConfigureAwait(false);
                 break;
             case 13:
-                await PutAsync(step, id, "", cancellationToken).ConfigureAwait(false);
+                await PutAsync(step, id, new(""), cancellationToken).ConfigureAwait(false);
                 break;
             case 14:
-                await PutAsync(step, id, texts.Document() + "\n\n" + DrillTexts.Marker + " " + texts.Sentence(), cancellationToken).ConfigureAwait(false);
+                await PutAsync(
+                    step, id, new(texts.Document() + "\n\n" + DrillTexts.Marker + " " + texts.Sentence()), cancellationToken).ConfigureAwait(false);
                 break;
             case < 17:
                 Trace($"{step} delete {id}");
@@ -216,24 +219,52 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
                 await InsistAsync(
                     () => new DeadLetterStore(dataSource).ReplayAsync(_workspaceId, new(), cancellationToken), cancellationToken).ConfigureAwait(false);
                 break;
+            case 26:
+                Trace($"{step} pause");
+                await InsistAsync(() => PauseAsync(cancellationToken), cancellationToken).ConfigureAwait(false);
+                break;
+            case 27:
+                Trace($"{step} resume");
+                await InsistAsync(() => ResumeAsync(cancellationToken), cancellationToken).ConfigureAwait(false);
+                break;
+            case < 23:
+                await PutAsync(step, id, texts.Prepared(), cancellationToken).ConfigureAwait(false);
+                break;
+            case < 25 when document?.Chunks is not null:
+                await PutAsync(step, id, texts.EditPrepared(document), cancellationToken).ConfigureAwait(false);
+                break;
             default:
                 Trace($"{step} put {id} again");
                 if (exists)
                 {
-                    await PutAsync(step, id, text!, cancellationToken).ConfigureAwait(false);
+                    await PutAsync(step, id, document!, cancellationToken).ConfigureAwait(false);
                 }
 
                 break;
         }
     }
 
-    private async Task PutAsync(int step, string id, string text, CancellationToken cancellationToken)
+    private async Task<bool> PauseAsync(CancellationToken cancellationToken)
     {
-        Trace($"{step} put {id}, {text.Length} characters");
+        await new IndexingControlStore(dataSource).PauseAsync(_workspaceId, cancellationToken).ConfigureAwait(false);
+        return true;
+    }
+
+    private async Task<bool> ResumeAsync(CancellationToken cancellationToken)
+    {
+        await new IndexingControlStore(dataSource).ResumeAsync(_workspaceId, cancellationToken).ConfigureAwait(false);
+        return true;
+    }
+
+    private async Task PutAsync(int step, string id, DrillDocument document, CancellationToken cancellationToken)
+    {
+        Trace($"{step} put {id}, {document.Description}");
         await InsistAsync(
-            () => node.Client.PutDocumentAsync(_workspace, id, new DocumentPut(text, $"Title {step}"), null, cancellationToken), cancellationToken)
+            () => node.Client.PutDocumentAsync(
+                _workspace, id, new DocumentPut(document.Text, $"Title {step}", Chunks: document.Chunks), null, cancellationToken),
+            cancellationToken)
             .ConfigureAwait(false);
-        _model[id] = text;
+        _model[id] = document;
     }
 
     // An operation whose answer was lost may have been done or not: all of them can be repeated.
@@ -265,7 +296,7 @@ internal sealed class IndexingDrill(FigureRun run, EphemeralNode node, NpgsqlDat
         {
             try
             {
-                var jobs = await reindex.ListAsync(cancellationToken).ConfigureAwait(false);
+                var jobs = await reindex.ListAsync(null, cancellationToken).ConfigureAwait(false);
                 var queue = await control.FindStatusAsync(_workspaceId, cancellationToken).ConfigureAwait(false);
                 if (queue is { Queued: 0, Retrying: 0 } && jobs.All(j => j.FinishedAt is not null))
                 {

@@ -36,16 +36,27 @@ internal static class QueueCommand
 
     private static Command CreateReindex(CliContext context)
     {
-        var workspace = WorkspaceOptions.Name();
+        var workspace = new Option<string?>("--workspace", "-w") { Description = "The workspace.", HelpName = "NAME" };
+        var all = new Option<bool>("--all") { Description = "Every workspace. Needs the admin key." };
         var since = new Option<DateTimeOffset?>("--since") { Description = "Only documents that were written since then, such as 2026-11-20T08:00Z." };
         var priority = EnumOption.Create("--priority", "How soon, against other documents.", DocumentPriority.Low);
-        var command = new Command("reindex", "Index documents again. Follow it with: rag status --watch") { workspace, since, priority };
+        var command = new Command("reindex", "Index documents again, in the background. Follow it with: rag status --watch")
+        {
+            workspace, all, since, priority,
+        };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(workspace) is null != result.GetValue(all))
+            {
+                result.AddError("Give --workspace, or --all.");
+            }
+        });
         command.SetAction(async (parse, cancellationToken) =>
         {
-            var name = parse.GetRequiredValue(workspace);
-            var queued = await context.Connect(parse)
+            var name = parse.GetValue(workspace);
+            var job = await context.Connect(parse)
                 .ReindexAsync(name, new ReindexRequest(parse.GetValue(since), parse.GetValue(priority)), cancellationToken);
-            context.Environment.Output.WriteLine($"{name}: {Quantity.Of(queued.Count, "document")} queued.");
+            context.Environment.Output.WriteLine(FormattableString.Invariant($"{name ?? "every workspace"}: reindexing {job.Id} has begun."));
         });
         return command;
     }

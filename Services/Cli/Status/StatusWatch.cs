@@ -31,7 +31,7 @@ internal static class StatusWatch
         {
             var rows = await reader.ReadAsync(cancellationToken);
             show(rows);
-            if (rows.All(row => row.Indexing.Queued + row.Indexing.Retrying == 0))
+            if (rows.All(row => row.Indexing is { Queued: 0, Retrying: 0, Reindexing: false }))
             {
                 return;
             }

@@ -20,17 +20,15 @@ internal sealed class WorkspaceOptions
     };
 
     /// <summary><c>--chunk-size</c>.</summary>
-    public Option<int> ChunkSize { get; } = new("--chunk-size")
+    public Option<int?> ChunkSize { get; } = new("--chunk-size")
     {
-        Description = "Wanted characters of a passage in a new workspace, 200 to 8,000.",
-        DefaultValueFactory = _ => new ChunkingSettings().TargetLength,
+        Description = "Wanted characters of a passage in a new workspace, 200 to 8,000; else 1,200. Without this, --overlap and --strategy: less where the model takes less.",
     };
 
     /// <summary><c>--overlap</c>.</summary>
-    public Option<int> Overlap { get; } = new("--overlap")
+    public Option<int?> Overlap { get; } = new("--overlap")
     {
-        Description = "Characters that a passage repeats of the one before, 0 to half of --chunk-size.",
-        DefaultValueFactory = _ => new ChunkingSettings().Overlap,
+        Description = "Characters that a passage repeats of the one before, 0 to half of --chunk-size; else 200, or that half if it is less.",
     };
 
     /// <summary><c>--strategy</c>.</summary>
@@ -45,5 +43,14 @@ internal sealed class WorkspaceOptions
         name,
         parse.GetValue(Language) ?? "english",
         parse.GetValue(Model),
-        new ChunkingSettings(parse.GetValue(Strategy), parse.GetValue(ChunkSize), parse.GetValue(Overlap)));
+        ToChunking(parse.GetValue(Strategy), parse.GetValue(ChunkSize), parse.GetValue(Overlap)));
+
+    // Nothing where nothing is asked for: then the API chooses what fits the model.
+    private static ChunkingSettings? ToChunking(ChunkingStrategy strategy, int? size, int? overlap)
+    {
+        var standard = new ChunkingSettings();
+        return strategy == standard.Strategy && size is null && overlap is null
+            ? null
+            : new(strategy, size ?? standard.TargetLength, overlap ?? Math.Min(standard.Overlap, (size ?? standard.TargetLength) / 2));
+    }
 }

@@ -18,6 +18,7 @@ internal sealed partial class DurableTier : BackgroundService
 
     private readonly EmbeddingCacheStore? _store;
     private readonly EmbeddingCacheOptions _options;
+    private readonly DurableKeys _keys;
     private readonly TierStatistics _statistics;
     private readonly TimeProvider _time;
     private readonly ILogger<DurableTier> _logger;
@@ -28,8 +29,14 @@ internal sealed partial class DurableTier : BackgroundService
     private long _pending;
 
     public DurableTier(
-        IOptions<EmbeddingCacheOptions> options, TierStatistics statistics, TimeProvider time, ILogger<DurableTier> logger, EmbeddingCacheStore? store = null)
+        IOptions<EmbeddingCacheOptions> options,
+        DurableKeys keys,
+        TierStatistics statistics,
+        TimeProvider time,
+        ILogger<DurableTier> logger,
+        EmbeddingCacheStore? store = null)
     {
+        _keys = keys;
         _store = options.Value is { Enabled: true, Durable: true } ? store : null;
         _options = options.Value;
         _statistics = statistics;
@@ -44,7 +51,7 @@ internal sealed partial class DurableTier : BackgroundService
     /// <summary>Vectors that are not written yet.</summary>
     public long Pending => Interlocked.Read(ref _pending);
 
-    /// <summary>Reads vectors of one space in one query.</summary>
+    /// <summary>Reads vectors of one space in one query; without one, when it is known that none of them is there.</summary>
     /// <param name="keys">Their keys, all of one space.</param>
     /// <param name="dimensions">Dimensions of the space.</param>
     /// <param name="cancellationToken">Cancels.</param>
@@ -52,20 +59,34 @@ internal sealed partial class DurableTier : BackgroundService
     public async ValueTask<CachedVector?[]> GetAsync(IReadOnlyList<VectorKey> keys, int dimensions, CancellationToken cancellationToken)
     {
         var vectors = new CachedVector?[keys.Count];
-        if (_store is null || keys.Count == 0 || !_breaker.TryEnter())
+        if (_store is null)
         {
             return vectors;
         }
 
-        var places = new Dictionary<VectorKey, int>(keys.Count);
-        var hashes = new byte[keys.Count][];
-        for (var i = 0; i < hashes.Length; i++)
+        var places = new Dictionary<VectorKey, int>();
+        var hashes = new List<byte[]>();
+        for (var i = 0; i < vectors.Length; i++)
         {
-            places[keys[i]] = i;
-            hashes[i] = keys[i].HashBytes();
+            if (_keys.MayHave(keys[i]))
+            {
+                places[keys[i]] = i;
+                hashes.Add(keys[i].HashBytes());
+            }
         }
 
-        var rows = await AskAsync(token => _store.FindAsync(keys[0].Space, hashes, token), Timeout(keys.Count), cancellationToken);
+        if (hashes.Count == 0)
+        {
+            _statistics.Miss(Tier.L3, vectors.Length);
+            return vectors;
+        }
+
+        if (!_breaker.TryEnter())
+        {
+            return vectors;
+        }
+
+        var rows = await AskAsync(token => _store.FindAsync(keys[0].Space, [.. hashes], token), Timeout(hashes.Count), cancellationToken);
         if (rows is null)
         {
             return vectors;
@@ -116,6 +137,7 @@ internal sealed partial class DurableTier : BackgroundService
                 continue;
             }
 
+            _keys.Add(vector.Key);
             Interlocked.Increment(ref _pending);
             if (!_queue.Writer.TryWrite(vector))
             {

@@ -47,6 +47,14 @@ public sealed class EmbeddingCacheOptions
     [Range(typeof(TimeSpan), "00:00:00.005", "00:00:05")]
     public TimeSpan DurableTimeout { get; set; } = TimeSpan.FromMilliseconds(25);
 
+    /// <summary>
+    /// Up to how many vectors in L3 their keys are known in memory, at two to eight bytes each, so that L3 is not asked for what it cannot have. What another
+    /// replica wrote is known after half a second.
+    /// </summary>
+    /// <value>0 (L3 is always asked) to 100,000,000. The default is 5,000,000.</value>
+    [Range(0, 100_000_000)]
+    public int DurableKeysInMemory { get; set; } = 5_000_000;
+
     /// <summary>After how long a vector is removed from L3.</summary>
     /// <value>1 hour to 3,650 days. The default is 180 days.</value>
     [Range(typeof(TimeSpan), "01:00:00", "3650.00:00:00")]

@@ -62,6 +62,13 @@ internal readonly struct VectorKey : IEquatable<VectorKey>
         return hash;
     }
 
+    /// <summary>Two independent numbers for a filter in this process: not the same in another one. The second is odd.</summary>
+    public (ulong First, ulong Second) Fingerprint()
+    {
+        var space = (ulong)(uint)Space.GetHashCode(StringComparison.Ordinal) * 0x9E37_79B9_7F4A_7C15;
+        return (_a ^ space, (_b ^ space) | 1);
+    }
+
     public bool Equals(VectorKey other) => _a == other._a && _b == other._b && _c == other._c && _d == other._d && Space == other.Space;
 
     public override bool Equals(object? obj) => obj is VectorKey other && Equals(other);

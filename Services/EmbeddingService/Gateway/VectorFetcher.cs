@@ -290,7 +290,8 @@ internal sealed partial class VectorFetcher(
                 Land(flights[start + i], landings[i]);
             }
 
-            // The callers have their vectors; other replicas need them in Valkey before the lease is given back.
+            // The callers have their vectors, and go on before this does; other replicas need them in Valkey before the lease is given back.
+            await Task.Yield();
             await valkey.SetAsync(stored);
         }
     }

@@ -55,6 +55,8 @@ internal static class EmbeddingEndpoints
 
     private static Ok<EmbeddingModel> FindModel(string id, ModelRegistry registry)
     {
+        // Official SDKs escape the slash in "sentence-transformers/all-MiniLM-L6-v2", which routing leaves as it is.
+        id = id.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
         var model = registry.Find(id) ?? throw GatewayException.UnknownModel(id);
         return TypedResults.Ok(model.Describe(id == registry.DefaultModel));
     }

@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using System.Security.Cryptography;
-using System.Text;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using RagPlatform.IndexingWorker.Chunking;
@@ -13,32 +11,6 @@ namespace RagPlatform.IndexingWorker.Indexing;
 internal sealed class WorkerIdentity
 {
     public Guid Id { get; } = Guid.NewGuid();
-}
-
-/// <summary>The tasks that this process works on: theirs are the leases that are renewed.</summary>
-internal sealed class TasksInWork(TaskSignal signal)
-{
-    // By reference: a task that is given back can be claimed again before it is taken from here.
-    private readonly ConcurrentDictionary<IndexTask, bool> _tasks = new(ReferenceEqualityComparer.Instance);
-
-    public int Count => _tasks.Count;
-
-    public IReadOnlyCollection<IndexTask> List() => [.. _tasks.Keys];
-
-    public void Add(IEnumerable<IndexTask> tasks)
-    {
-        foreach (var task in tasks)
-        {
-            _tasks[task] = true;
-        }
-    }
-
-    /// <summary>A task has ended; there is room for another one.</summary>
-    public void Remove(IndexTask task)
-    {
-        _tasks.TryRemove(task, out _);
-        signal.Set();
-    }
 }
 
 /// <summary>Does the work of claimed tasks: chunk, compare, embed what is new, write.</summary>
@@ -123,7 +95,7 @@ internal sealed partial class DocumentIndexer(
                 throw new DocumentFailedException("worker", $"{source.Task.Claims - 1} workers ended while they held it.");
             }
 
-            await IndexAsync(source, known, cancellationToken);
+            await IndexAsync(source, known, inWork.TokenOf(source.Task), cancellationToken);
         }
         catch (Exception e)
         {
@@ -133,7 +105,9 @@ internal sealed partial class DocumentIndexer(
         await EndAsync(source.Task, failure, cancellationToken, source.Space);
     }
 
-    private async Task IndexAsync(IndexSource source, HashSet<ContentHash> known, CancellationToken cancellationToken)
+    // The token of the task ends the embedding only: a transaction is shared with other documents.
+    private async Task IndexAsync(
+        IndexSource source, HashSet<ContentHash> known, CancellationToken taskToken, CancellationToken cancellationToken)
     {
         var begin = time.GetTimestamp();
         var passages = source.Prepared is { } prepared
@@ -144,7 +118,7 @@ internal sealed partial class DocumentIndexer(
         Failpoint.Hit("split.done");
         var wanted = passages.Where(p => !known.Contains(p.Hash) && !given.Contains(p.Hash)).DistinctBy(p => p.Hash).ToList();
         var vectors = await batcher.EmbedAsync(
-            source.Space, source.Workspace, source.Task.Priority, wanted.ConvertAll(p => p.Text), cancellationToken);
+            source.Space, source.Workspace, source.Task.Priority, wanted.ConvertAll(p => p.Text), taskToken);
         Failpoint.Hit("embed.done");
         if (wanted.Count > 0 && _resting.TryRemove(source.Space.SpaceId, out _))
         {
@@ -169,7 +143,7 @@ internal sealed partial class DocumentIndexer(
         }
 
         var document = new IndexDocument(
-            source.Task, source.DocumentKey!.Value, SHA256.HashData(Encoding.UTF8.GetBytes(source.Text!)), chunks, given.ToBytes());
+            source.Task, source.DocumentKey!.Value, DocumentHash.Of(source.Text!, source.Prepared), chunks, given.ToBytes());
         var outcome = await committer.WriteAsync(source.Space, document, cancellationToken);
         if (outcome == IndexOutcome.Written)
         {
@@ -218,6 +192,9 @@ internal sealed partial class DocumentIndexer(
                 case null:
                     break;
                 case OperationCanceledException when cancellationToken.IsCancellationRequested:
+                    break;
+                case OperationCanceledException when inWork.TokenOf(task).IsCancellationRequested:
+                    metrics.Discarded("taken_away");
                     break;
                 case SpaceUnavailableException e:
                     LogUnavailable(space!.Id, e.Cause, e.Message);

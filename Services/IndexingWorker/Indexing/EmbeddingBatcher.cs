@@ -12,7 +12,7 @@ internal delegate Task<IReadOnlyList<ReadOnlyMemory<float>>> EmbedTexts(
 /// Gathers the texts of many documents into few requests. While every request that may be in flight is, texts gather; with nothing in flight
 /// a text leaves at once. Requests carry texts of one space and workspace; lanes take turns, those with urgent texts first.
 /// </summary>
-internal sealed class EmbeddingBatcher(EmbedTexts embed, IOptions<IndexingOptions> options)
+internal sealed class EmbeddingBatcher(EmbedTexts embed, TokenCalibration tokens, IOptions<IndexingOptions> options)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<(int Space, string Workspace, short Priority), Lane> _lanes = [];
@@ -62,12 +62,21 @@ internal sealed class EmbeddingBatcher(EmbedTexts embed, IOptions<IndexingOption
         while (_inFlight < options.Value.EmbeddingsInFlight && NextLane() is { } lane)
         {
             var batch = new List<Item>();
-            while (batch.Count < options.Value.EmbeddingBatch && lane.Waiting.TryDequeue(out var item))
+            var room = (long)options.Value.EmbeddingBatchTokens;
+            while (batch.Count < options.Value.EmbeddingBatch && lane.Waiting.TryPeek(out var item))
             {
                 if (!item.Request.Done.Task.IsCompleted)
                 {
+                    room -= tokens.Estimate(lane.Space.SpaceId, item.Text);
+                    if (room < 0 && batch.Count > 0)
+                    {
+                        break;
+                    }
+
                     batch.Add(item);
                 }
+
+                lane.Waiting.Dequeue();
             }
 
             lane.Served = ++_turns;

@@ -3,19 +3,37 @@ using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Indexing;
 
+/// <summary>Writes documents of one space in one transaction: a seam for tests; else <see cref="IndexStore.WriteAsync"/>.</summary>
+internal delegate Task<IReadOnlyList<IndexOutcome>> WriteDocuments(
+    SpaceRow space, IReadOnlyList<IndexDocument> documents, CancellationToken cancellationToken);
+
 /// <summary>
 /// Writes finished documents. With nothing under way a document is written at once; what finishes meanwhile is written together, so that a
-/// backlog of small documents does not pay for a commit each.
+/// backlog of small documents does not pay for a commit each. Urgent documents go first and find a transaction that is kept for them;
+/// workspaces take turns, document by document.
 /// </summary>
-internal sealed class IndexCommitter(IndexStore store, WorkerIdentity identity)
+internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
 {
-    private const int MaxDocuments = 64;
+    // The more documents share a transaction, the less each costs. The gain is small beyond this.
+    private const int MaxDocuments = 128;
+
+    private const int MinChunks = 32;
     private const int MaxChunks = 2_000;
-    private const int MaxTransactions = 2;
+
+    // One for what is of low priority, two for everything: who edits does not wait for a backfill's transactions.
+    private const int MaxTransactions = 3;
+    private const int MaxLowTransactions = 2;
+    private const short LowPriority = 0;
+
+    // A document waits for the transactions before it. Where each row costs much, as in a table with an HNSW index, they have to be small.
+    private static readonly TimeSpan s_transaction = TimeSpan.FromMilliseconds(250);
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<int, Queue<Item>> _waiting = [];
+    private readonly Dictionary<(int Space, int Workspace, short Priority), Lane> _lanes = [];
     private int _running;
+    private int _runningLow;
+    private int _chunks = MaxChunks;
+    private long _turns;
 
     /// <summary>Writes a document.</summary>
     /// <exception cref="NpgsqlException">It could not be written; <see cref="System.Data.Common.DbException.IsTransient"/> says whether it might be later.</exception>
@@ -24,12 +42,13 @@ internal sealed class IndexCommitter(IndexStore store, WorkerIdentity identity)
         var item = new Item(space, document, cancellationToken);
         lock (_lock)
         {
-            if (!_waiting.TryGetValue(space.SpaceId, out var queue))
+            var key = (space.SpaceId, document.Task.WorkspaceId, document.Task.Priority);
+            if (!_lanes.TryGetValue(key, out var lane))
             {
-                _waiting.Add(space.SpaceId, queue = []);
+                _lanes.Add(key, lane = new());
             }
 
-            queue.Enqueue(item);
+            lane.Waiting.Enqueue(item);
             Pump();
         }
 
@@ -38,37 +57,88 @@ internal sealed class IndexCommitter(IndexStore store, WorkerIdentity identity)
 
     private void Pump()
     {
-        while (_running < MaxTransactions && _waiting.FirstOrDefault(w => w.Value.Count > 0).Value is { } queue)
+        while (_running < MaxTransactions && First() is { } first)
         {
-            var batch = new List<Item>();
-            var chunks = 0;
-            var held = new HashSet<long>();
-            while (batch.Count < MaxDocuments && chunks < MaxChunks && queue.TryPeek(out var item) && held.Add(item.Document.DocumentKey))
+            var low = first.Priority <= LowPriority;
+            if (low && _runningLow == MaxLowTransactions)
             {
-                batch.Add(queue.Dequeue());
-                chunks += item.Document.Chunks.Count;
+                return;
             }
 
+            var batch = Take(first.Space, first.Priority);
             _running++;
-            _ = RunAsync(batch);
+            _runningLow += low ? 1 : 0;
+            _ = RunAsync(batch, low);
         }
     }
 
-    private async Task RunAsync(List<Item> batch)
+    // The most urgent, and of those the one that was served longest ago.
+    private (int Space, int Workspace, short Priority)? First() => _lanes.Count == 0
+        ? null
+        : _lanes.MinBy(lane => (-lane.Key.Priority, lane.Value.Served)).Key;
+
+    // A document from each workspace in turn: all of one priority, so that none waits for what is less urgent.
+    private List<Item> Take(int space, short priority)
+    {
+        var batch = new List<Item>();
+        var chunks = 0;
+        var held = new HashSet<long>();
+        var turns = new Queue<KeyValuePair<(int Space, int Workspace, short Priority), Lane>>(
+            _lanes.Where(lane => lane.Key.Space == space && lane.Key.Priority == priority).OrderBy(lane => lane.Value.Served));
+        while (batch.Count < MaxDocuments && (batch.Count == 0 || chunks < _chunks) && turns.TryDequeue(out var next))
+        {
+            // The same document again: in a transaction of its own, and nothing of its workspace before it.
+            if (!held.Add(next.Value.Waiting.Peek().Document.DocumentKey))
+            {
+                continue;
+            }
+
+            var item = next.Value.Waiting.Dequeue();
+            batch.Add(item);
+            chunks += item.Document.Chunks.Count;
+            next.Value.Served = ++_turns;
+            if (next.Value.Waiting.Count == 0)
+            {
+                _lanes.Remove(next.Key);
+            }
+            else
+            {
+                turns.Enqueue(next);
+            }
+        }
+
+        return batch;
+    }
+
+    private async Task RunAsync(List<Item> batch, bool low)
     {
         // Off the caller's lock.
         await Task.Yield();
+        var begin = time.GetTimestamp();
         try
         {
             await WriteAsync(batch);
         }
         finally
         {
+            var elapsed = time.GetElapsedTime(begin);
             lock (_lock)
             {
                 _running--;
+                _runningLow -= low ? 1 : 0;
+                Adapt(batch.Sum(item => item.Document.Chunks.Count), elapsed);
                 Pump();
             }
+        }
+    }
+
+    // What a small transaction takes says little about what a chunk costs: only one that was full, or slow, counts.
+    private void Adapt(int chunks, TimeSpan elapsed)
+    {
+        if (elapsed > s_transaction || chunks >= _chunks)
+        {
+            var fitting = chunks * (s_transaction / (elapsed + TimeSpan.FromMilliseconds(1)));
+            _chunks = (int)Math.Clamp((_chunks + fitting) / 2, MinChunks, MaxChunks);
         }
     }
 
@@ -77,8 +147,7 @@ internal sealed class IndexCommitter(IndexStore store, WorkerIdentity identity)
         try
         {
             batch[0].CancellationToken.ThrowIfCancellationRequested();
-            var outcomes = await store.WriteAsync(
-                identity.Id, batch[0].Space, batch.ConvertAll(i => i.Document), batch[0].CancellationToken);
+            var outcomes = await write(batch[0].Space, batch.ConvertAll(i => i.Document), batch[0].CancellationToken);
             for (var i = 0; i < batch.Count; i++)
             {
                 batch[i].Done.TrySetResult(outcomes[i]);
@@ -99,6 +168,13 @@ internal sealed class IndexCommitter(IndexStore store, WorkerIdentity identity)
                 item.Done.TrySetException(e);
             }
         }
+    }
+
+    private sealed class Lane
+    {
+        public Queue<Item> Waiting { get; } = [];
+
+        public long Served { get; set; }
     }
 
     private sealed record Item(SpaceRow Space, IndexDocument Document, CancellationToken CancellationToken)

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using Npgsql;
 using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Indexing;
@@ -12,6 +13,9 @@ internal sealed partial class Maintenance(
     LexicalFolder lexical,
     TaskQueue queue,
     ReindexStore reindex,
+    DoctorCheckStore checks,
+    TokenCalibration tokens,
+    TokenRatioStore ratios,
     SchemaMigrator migrator,
     IOptions<IndexingOptions> options,
     TimeProvider time,
@@ -20,6 +24,12 @@ internal sealed partial class Maintenance(
     private const int PurgeStep = 200;
     private const int PruneStep = 10_000;
     private const int ReindexStep = 1_000;
+    private static readonly TimeSpan s_checkRetention = TimeSpan.FromDays(30);
+
+    private static readonly TimeSpan s_longestRest = TimeSpan.FromMinutes(10);
+
+    // By space: failures in a row, and when to try again.
+    private readonly Dictionary<int, (int Failures, DateTimeOffset Until)> _failedBuilds = [];
 
     private readonly Dictionary<int, long> _replacedAt = [];
 
@@ -30,6 +40,8 @@ internal sealed partial class Maintenance(
         var purged = await TryAsync("purge", () => workspaces.PurgeAsync(PurgeStep, cancellationToken), cancellationToken);
         var pruned = await TryAsync("prune", () => queue.PruneChangesAsync(options.Value.ChangesRetention, cancellationToken), cancellationToken);
         await TryAsync("expire", () => queue.ExpireDeadLettersAsync(options.Value.DeadLetterRetention, cancellationToken), cancellationToken);
+        await TryAsync("tokens", () => SynchronizeAsync(cancellationToken), cancellationToken);
+        await TryAsync("forget", () => checks.PruneAsync(s_checkRetention, cancellationToken), cancellationToken);
         return purged == PurgeStep || pruned == PruneStep;
     }
 
@@ -59,6 +71,12 @@ internal sealed partial class Maintenance(
         return stepped ? 1 : 0;
     }
 
+    private async Task<int> SynchronizeAsync(CancellationToken cancellationToken)
+    {
+        await tokens.SynchronizeAsync(ratios, cancellationToken);
+        return 0;
+    }
+
     private Task<int> FoldAsync(CancellationToken cancellationToken)
     {
         Failpoint.Hit("fold.before");
@@ -84,10 +102,11 @@ internal sealed partial class Maintenance(
             {
                 foreach (var space in await spaces.ListAsync(cancellationToken))
                 {
-                    var begin = time.GetTimestamp();
-                    if (await indexes.EnsureAsync(space, options.Value.HnswMinRows, options.Value.HnswMaintenanceMemory, cancellationToken))
+                    // One that cannot be built, for want of disk for instance, neither keeps the others waiting nor is tried all the time.
+                    var (failures, until) = _failedBuilds.GetValueOrDefault(space.SpaceId);
+                    if (failures == 0 || time.GetUtcNow() >= until)
                     {
-                        LogBuilt(space.Id, time.GetElapsedTime(begin).TotalSeconds);
+                        await BuildIndexAsync(space, failures, cancellationToken);
                     }
 
                     await DropObsoleteAsync(space, cancellationToken);
@@ -112,6 +131,32 @@ internal sealed partial class Maintenance(
         }
     }
 
+    private async Task BuildIndexAsync(SpaceRow space, int failures, CancellationToken cancellationToken)
+    {
+        var begin = time.GetTimestamp();
+        try
+        {
+            var built = await indexes.EnsureAsync(
+                space,
+                options.Value.HnswMinRows,
+                options.Value.HnswMaintenanceMemory,
+                warning => LogPreflight(space.Id, warning),
+                cancellationToken);
+            _failedBuilds.Remove(space.SpaceId);
+            if (built is not null)
+            {
+                LogBuilt(space.Id, time.GetElapsedTime(begin).TotalSeconds, built.Parallel);
+            }
+        }
+        catch (NpgsqlException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            var rest = options.Value.MaintenanceInterval * Math.Pow(2, Math.Min(failures, 10));
+            rest = rest < s_longestRest ? rest : s_longestRest;
+            _failedBuilds[space.SpaceId] = (failures + 1, time.GetUtcNow() + rest);
+            LogNotBuilt(space.Id, rest.TotalSeconds, e.Message);
+        }
+    }
+
     private async Task<int> TryAsync(string step, Func<Task<int>> action, CancellationToken cancellationToken)
     {
         try
@@ -125,12 +170,18 @@ internal sealed partial class Maintenance(
         }
     }
 
-    [LoggerMessage(1, LogLevel.Information, "Built the index of space {Space} in {DurationSeconds} s.")]
-    private partial void LogBuilt(string space, double durationSeconds);
+    [LoggerMessage(1, LogLevel.Information, "Built the index of space {Space} in {DurationSeconds} s (parallel: {Parallel}).")]
+    private partial void LogBuilt(string space, double durationSeconds, bool parallel);
 
-    [LoggerMessage(3, LogLevel.Information, "Dropped the index of space {Space} that another precision replaces.")]
+    [LoggerMessage(5, LogLevel.Information, "Dropped the index of space {Space} that another precision replaces.")]
     private partial void LogReplaced(string space);
 
     [LoggerMessage(2, LogLevel.Warning, "Maintenance step {Step} failed and is repeated later: {Reason}")]
     private partial void LogFailed(string step, string reason);
+
+    [LoggerMessage(3, LogLevel.Warning, "The index of space {Space}: {Warning}")]
+    private partial void LogPreflight(string space, string warning);
+
+    [LoggerMessage(4, LogLevel.Warning, "The index of space {Space} could not be built, searches compare exactly; next attempt in {DelaySeconds} s: {Reason}")]
+    private partial void LogNotBuilt(string space, double delaySeconds, string reason);
 }

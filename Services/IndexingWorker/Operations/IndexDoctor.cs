@@ -1,23 +1,32 @@
+using System.Text.Json;
 using Microsoft.Extensions.Options;
 using RagPlatform.Contracts;
+using RagPlatform.IndexingWorker.Indexing;
+using RagPlatform.IndexingWorker.Queue;
 using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Operations;
 
-/// <summary>Checks the index when it is asked to, and on a schedule.</summary>
+/// <summary>Does the checks that people ask for, and asks for them itself on a schedule. Several workers share them.</summary>
 internal sealed partial class IndexDoctor(
     DoctorStore doctor,
     RepairStore repairs,
+    DoctorCheckStore checks,
     SpaceStore spaces,
     SchemaMigrator migrator,
+    WorkerIdentity identity,
+    ControlSignal control,
     IOptions<IndexingOptions> options,
     TimeProvider time,
     ILogger<IndexDoctor> logger) : BackgroundService
 {
     private const int MaxFaults = 1000;
 
-    /// <summary>What the last scheduled check found, or null.</summary>
-    public DoctorReport? LastReport { get; private set; }
+    // A check that takes its worker down with it, or that the database refuses, is not tried for ever.
+    private const int MaxAttempts = 3;
+
+    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromMinutes(10);
 
     /// <summary>Checks, and mends when told to.</summary>
     /// <param name="workspaceId">One workspace, or null for all.</param>
@@ -50,35 +59,154 @@ internal sealed partial class IndexDoctor(
             now);
     }
 
+    /// <summary>Does one check that was asked for.</summary>
+    /// <returns>Whether there was one.</returns>
+    public async Task<bool> RunOnceAsync(CancellationToken cancellationToken)
+    {
+        if (await checks.ClaimAsync(identity.Id, s_lease, cancellationToken) is not { } check)
+        {
+            return false;
+        }
+
+        if (check.Attempts > MaxAttempts)
+        {
+            await checks.FinishAsync(identity.Id, check.CheckId, null, "Workers ended while they were at it.", cancellationToken);
+            return true;
+        }
+
+        using var lost = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var renewing = RenewAsync(check.CheckId, lost);
+        try
+        {
+            var report = await CheckAsync(check.WorkspaceId, check.Repair, lost.Token);
+            Log(report);
+            await checks.FinishAsync(identity.Id, check.CheckId, JsonSerializer.Serialize(report, RagJson.Options), null, cancellationToken);
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogFailed(e.Message);
+            await (check.Attempts < MaxAttempts
+                ? checks.ReleaseAsync(identity.Id, check.CheckId, options.Value.RetryDelay, false, cancellationToken)
+                : checks.FinishAsync(identity.Id, check.CheckId, null, e.Message, cancellationToken));
+        }
+        finally
+        {
+            await lost.CancelAsync();
+            await renewing;
+            if (cancellationToken.IsCancellationRequested)
+            {
+                await GiveBackAsync(check.CheckId);
+            }
+        }
+
+        return true;
+    }
+
     /// <inheritdoc />
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (options.Value.DoctorInterval == TimeSpan.Zero)
+        if (!options.Value.Enabled)
         {
             return;
         }
 
         await migrator.Ready.WaitAsync(stoppingToken);
+        await Task.WhenAll(WorkAsync(stoppingToken), ScheduleAsync(stoppingToken));
+    }
+
+    private async Task WorkAsync(CancellationToken stoppingToken)
+    {
         while (true)
         {
-            // Workers of one installation do not all begin at once.
-            await Task.Delay(options.Value.DoctorInterval * (0.9 + (Random.Shared.NextDouble() * 0.2)), time, stoppingToken);
+            var worked = false;
             try
             {
-                LastReport = await CheckAsync(null, options.Value.DoctorRepairs, stoppingToken);
-                if (LastReport.Healthy)
+                worked = await RunOnceAsync(stoppingToken);
+            }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                LogFailed(e.Message);
+            }
+
+            if (!worked)
+            {
+                await control.Doctor.WaitAsync(options.Value.MaintenanceInterval, time, stoppingToken);
+            }
+        }
+    }
+
+    // Not at once when the worker starts: it may have better things to do then.
+    private async Task ScheduleAsync(CancellationToken stoppingToken)
+    {
+        var interval = options.Value.DoctorInterval;
+        if (interval == TimeSpan.Zero)
+        {
+            return;
+        }
+
+        while (true)
+        {
+            await Task.Delay(interval / 10 < s_longestPause ? interval / 10 : s_longestPause, time, stoppingToken);
+            try
+            {
+                if (await checks.ScheduleAsync(interval, options.Value.DoctorRepairs, stoppingToken))
                 {
-                    LogHealthy(LastReport.Chunks, LastReport.Seconds);
-                }
-                else
-                {
-                    LogFaults(string.Join(", ", LastReport.FaultsByKind.Select(k => $"{k.Value} {k.Key}")), LastReport.Repaired);
+                    control.Doctor.Set();
                 }
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 LogFailed(e.Message);
             }
+        }
+    }
+
+    // A check may take long; as long as it does, it is ours. When it is not any more, it is stopped.
+    private async Task RenewAsync(long checkId, CancellationTokenSource lost)
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(s_lease / 3, time, lost.Token);
+                if (await checks.RenewAsync(identity.Id, checkId, s_lease, lost.Token) == 0)
+                {
+                    await lost.CancelAsync();
+                }
+            }
+        }
+        catch (Exception e)
+        {
+            // The check has ended, or the database is away: then the check fails as well.
+            if (!lost.IsCancellationRequested)
+            {
+                LogFailed(e.Message);
+            }
+        }
+    }
+
+    private async Task GiveBackAsync(long checkId)
+    {
+        try
+        {
+            using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(2), time);
+            await checks.ReleaseAsync(identity.Id, checkId, TimeSpan.Zero, true, soon.Token);
+        }
+        catch (Exception e)
+        {
+            LogFailed(e.Message);
+        }
+    }
+
+    private void Log(DoctorReport report)
+    {
+        if (report.Healthy)
+        {
+            LogHealthy(report.Chunks, report.Seconds);
+        }
+        else
+        {
+            LogFaults(string.Join(", ", report.FaultsByKind.Select(k => $"{k.Value} {k.Key}")), report.Repaired);
         }
     }
 

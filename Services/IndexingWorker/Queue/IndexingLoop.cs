@@ -5,42 +5,6 @@ using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Queue;
 
-/// <summary>Wakes the loop when there may be something to do.</summary>
-internal sealed class TaskSignal
-{
-    private readonly SemaphoreSlim _semaphore = new(0, 1);
-
-    public void Set()
-    {
-        try
-        {
-            _semaphore.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // It is set.
-        }
-    }
-
-    /// <summary>Waits for the signal, or for the token.</summary>
-    public Task WaitAsync(CancellationToken cancellationToken) => _semaphore.WaitAsync(cancellationToken);
-
-    /// <summary>Waits for the signal, at most for <paramref name="timeout"/>.</summary>
-    public async Task WaitAsync(TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
-    {
-        using var limit = new CancellationTokenSource(timeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        try
-        {
-            await _semaphore.WaitAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // The time is over.
-        }
-    }
-}
-
 /// <summary>Claims tasks as long as there are some and there is room, and gives everything back when the service stops.</summary>
 internal sealed partial class IndexingLoop(
     TaskQueue queue,
@@ -104,6 +68,11 @@ internal sealed partial class IndexingLoop(
         }
 
         await _abort.CancelAsync();
+        foreach (var task in inWork.List())
+        {
+            inWork.Abandon(task);
+        }
+
         try
         {
             using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(2), time);
@@ -157,68 +126,4 @@ internal sealed partial class IndexingLoop(
 
     [LoggerMessage(2, LogLevel.Information, "Stopping: {Documents} documents in work are given back.")]
     private partial void LogGivenBack(int documents);
-}
-
-/// <summary>Renews the leases of what is in work.</summary>
-internal sealed partial class LeaseKeeper(
-    TaskQueue queue,
-    SchemaMigrator migrator,
-    WorkerIdentity identity,
-    TasksInWork inWork,
-    IOptions<IndexingOptions> options,
-    TimeProvider time,
-    ILogger<LeaseKeeper> logger) : BackgroundService
-{
-    /// <inheritdoc />
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        await migrator.Ready.WaitAsync(stoppingToken);
-        using var timer = new PeriodicTimer(options.Value.Lease / 3, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            try
-            {
-                if (inWork.List() is { Count: > 0 } tasks)
-                {
-                    await queue.RenewAsync(identity.Id, tasks, options.Value.Lease, stoppingToken);
-                }
-            }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                LogFailed(e.Message);
-            }
-        }
-    }
-
-    [LoggerMessage(1, LogLevel.Warning, "Leases could not be renewed: {Reason}")]
-    private partial void LogFailed(string reason);
-}
-
-/// <summary>Listens for new tasks and wakes the loop. Without it the loop polls.</summary>
-internal sealed partial class TaskListener(
-    NotificationListener listener, SchemaMigrator migrator, TaskSignal signal, TimeProvider time, ILogger<TaskListener> logger) : BackgroundService
-{
-    private static readonly TimeSpan s_reconnectDelay = TimeSpan.FromSeconds(1);
-
-    /// <inheritdoc />
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        await migrator.Ready.WaitAsync(stoppingToken);
-        while (true)
-        {
-            try
-            {
-                await listener.ListenToTasksAsync(signal.Set, stoppingToken);
-            }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                LogLost(e.Message);
-            }
-
-            await Task.Delay(s_reconnectDelay, time, stoppingToken);
-        }
-    }
-
-    [LoggerMessage(1, LogLevel.Warning, "Not listening for tasks at the moment, polling: {Reason}")]
-    private partial void LogLost(string reason);
 }

@@ -28,7 +28,8 @@ internal static class IndexingEndpoints
     {
         var row = await status.GetWorkspaceAsync(workspace.Id, cancellationToken);
         return TypedResults.Ok(new WorkspaceIndexing(
-            row.Documents, row.Chunks, row.Queued, row.Retrying, row.DeadLettered, row.OldestQueuedAt, row.Generation));
+            row.Documents, row.Chunks, row.Queued, row.Retrying, row.DeadLettered, row.OldestQueuedAt, row.Generation,
+            row.Reindexing));
     }
 
     internal static async Task<Results<Ok<DocumentIndexing>, ValidationProblem, ProblemHttpResult>> GetDocumentAsync(

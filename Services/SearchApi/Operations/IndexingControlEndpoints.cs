@@ -11,7 +11,7 @@ using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi.Operations;
 
-/// <summary>The indexing of a workspace, for who operates it: pause, resume, cancel, index again, watch.</summary>
+/// <summary>The indexing of a workspace, for who operates it: pause, resume, cancel, watch.</summary>
 internal static class IndexingControlEndpoints
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
@@ -23,7 +23,7 @@ internal static class IndexingControlEndpoints
         indexing.MapPost("/pause", PauseAsync)
             .WithName("PauseIndexing")
             .WithSummary("Pause indexing")
-            .WithDescription("No further task of the workspace is taken. Writes go on being queued; what is searchable stays so.");
+            .WithDescription("Once this is answered, nothing of the workspace is indexed: what workers had taken is queued again. Writes go on being queued; what is searchable stays so.");
         indexing.MapPost("/resume", ResumeAsync)
             .WithName("ResumeIndexing")
             .WithSummary("End a pause");
@@ -31,12 +31,6 @@ internal static class IndexingControlEndpoints
             .WithName("CancelIndexing")
             .WithSummary("Empty the queue of a workspace")
             .WithDescription("Documents that are not searchable with their present text become dead letters of the cause 'cancelled': they can be replayed.");
-        indexing.MapPost("/reindex", ReindexAsync)
-            .WithName("Reindex")
-            .WithSummary("Index documents again, all or those written since a time")
-            .WithDescription("They stay searchable meanwhile. Only passages that are different now cost an embedding. Dead letters of these documents are tried again.")
-            .DisableRequestTimeout()
-            .WithMetadata(new RequestExampleAttribute("""{"changedSince":"2026-01-31T00:00:00Z","priority":"low"}"""));
         group.MapGet("/progress", Watch)
             .DisableRequestTimeout()
             .WithTags("Indexing")
@@ -69,12 +63,6 @@ internal static class IndexingControlEndpoints
         var (tasks, deadLetters) = await indexing.CancelAsync(workspace.Id, cancellationToken);
         return TypedResults.Ok(new IndexingCancelled(tasks, deadLetters));
     }
-
-    internal static async Task<Accepted<OperationResult>> ReindexAsync(
-        CurrentWorkspace workspace, ReindexRequest request, IndexingControlStore indexing, CancellationToken cancellationToken) =>
-        TypedResults.Accepted(
-            $"/v1/workspaces/{workspace.Row.Name}/progress",
-            new OperationResult(await indexing.ReindexAsync(workspace.Id, request.ChangedSince, (short)request.Priority, cancellationToken)));
 
     internal static Results<ServerSentEventsResult<IndexingProgress>, ValidationProblem, ProblemHttpResult> Watch(
         CurrentWorkspace workspace,
@@ -118,7 +106,7 @@ internal static class IndexingControlEndpoints
         while (await indexing.FindStatusAsync(workspaceId, aborted) is { } status)
         {
             yield return new(meter.Measure(status), "progress");
-            if (untilIdle && status.Queued + status.Retrying == 0)
+            if (untilIdle && status.Queued + status.Retrying == 0 && !status.Reindexing)
             {
                 break;
             }

@@ -33,7 +33,8 @@ internal sealed class ProgressMeter(TimeProvider time)
             status.Retrying,
             status.DeadLettered,
             Math.Round(perSecond, 2),
-            waiting == 0 ? 0 : perSecond < 0.01 || status.PausedAt is not null ? null : Math.Round(waiting / perSecond, 1),
-            status.PausedAt);
+            waiting == 0 && !status.Reindexing ? 0 : status.Reindexing || perSecond < 0.01 || status.PausedAt is not null ? null : Math.Round(waiting / perSecond, 1),
+            status.PausedAt,
+            status.Reindexing);
     }
 }

@@ -15,6 +15,8 @@ internal static class ApiDocument
         ["workspace"] = "The workspace's name.",
         ["id"] = "The document's id: 1 to 512 characters. It may contain slashes, as they are or as %2F.",
         ["keyId"] = "The key's id.",
+        ["jobId"] = "The reindexing's id.",
+        ["checkId"] = "The check's id.",
         ["cursor"] = "The nextCursor of the page before; none for the first page.",
         ["limit"] = "Items of the page, at most.",
         ["cause"] = "Only those of this cause.",

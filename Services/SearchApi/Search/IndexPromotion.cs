@@ -13,8 +13,9 @@ internal sealed partial class IndexPromotion(
     // Between being given an index and losing it lies a factor of two, so that nobody goes back and forth.
     private const int Hysteresis = 2;
 
-    // Above this part of the space, the space's own index is as good.
-    private const double LargeShare = 0.4;
+    // Where others are as many as the workspace's own, half of what the space's index finds is of no use. Above these parts of the space it is as good.
+    private const double LargeShare = 0.6;
+    private const double TooLargeShare = 0.8;
 
     // Another process may plan by an index so long after there is a better one. Plans are made of figures that are some seconds old.
     private static readonly TimeSpan s_notice = TimeSpan.FromMinutes(1);
@@ -29,7 +30,7 @@ internal sealed partial class IndexPromotion(
         foreach (var share in await store.ListSharesAsync(threshold > 0 ? threshold : long.MaxValue, cancellationToken))
         {
             var part = share.Chunks / Math.Max(1, Math.Max(share.TableRows, share.Chunks));
-            var mayStay = threshold > 0 && share.Chunks > 0 && share.Chunks >= threshold / Hysteresis && part <= LargeShare * Hysteresis;
+            var mayStay = threshold > 0 && share.Chunks > 0 && share.Chunks >= threshold / Hysteresis && part <= TooLargeShare;
             var half = share.Space.WantsHalfIndex;
             foreach (var index in share.Indexes)
             {

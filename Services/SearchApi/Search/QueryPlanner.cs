@@ -36,7 +36,16 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
     private const double CandidateCost = 2.4;
     private const double IterationCost = 1.5;
 
+    // Enough for a recall of 0.99 in an index of so many vectors. The more there are, the more of them are as near as those that are wanted.
+    private const int BalancedEf = 400;
+    private const double BalancedRows = 20_000;
+    private const double EfGrowth = 0.6;
+
     private const int MaxEf = 1_000;
+
+    // Of the candidates that the index keeps, so many of the nearest are found with hardly a gap.
+    private const int MaxSureEf = MaxEf / 2;
+
     private const int MaxScan = 20_000;
 
     private const int MinSpareRows = 30;
@@ -79,7 +88,7 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
         {
             SearchRecall.Fast => (40, 10),
             SearchRecall.High => (500, 240),
-            _ => (400, 110),
+            _ => (BalancedEf, 110),
         };
         spare = limit > 50 ? limit / 3 : spare;
         var candidates = limit + spare;
@@ -126,7 +135,15 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
 
             // So many have to be visited until enough of them meet the conditions.
             var share = Math.Max(matching / Math.Max(1, size), 1e-9);
-            var visited = Math.Max(baseEf, candidates / share);
+            var growth = recall == SearchRecall.Fast ? 1 : Math.Pow(Math.Max(1, size / BalancedRows), EfGrowth);
+            var least = recall == SearchRecall.High ? baseEf * growth : Math.Min(MaxEf, baseEf * growth);
+            var visited = Math.Max(least, candidates / share);
+            if (visited > MaxEf && recall != SearchRecall.High && read / share <= MaxSureEf)
+            {
+                // Fewer to spare, but all of them in one round.
+                visited = MaxEf;
+            }
+
             var ef = (int)Math.Min(visited, MaxEf);
 
             // Beyond what the index keeps at once, rows come in rounds that are not in order among each other: all of them are read.

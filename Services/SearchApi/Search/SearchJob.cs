@@ -44,6 +44,9 @@ internal sealed class SearchJob(
 
     public IReadOnlySet<long>? Allowed { get; set; }
 
+    /// <summary>The query's vector on its way, when it was asked for ahead.</summary>
+    public Task<float[]>? Embedding { get; set; }
+
     public float[]? Vector { get; set; }
 
     /// <summary>Completes when <see cref="Vector"/> is there, and for hybrid search <see cref="Nearest"/>.</summary>

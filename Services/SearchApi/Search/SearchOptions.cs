@@ -82,7 +82,7 @@ public sealed class SearchOptions
     [Range(typeof(TimeSpan), "00:00:00.100", "00:00:30")]
     public TimeSpan WarmUpTimeout { get; set; } = TimeSpan.FromSeconds(3);
 
-    /// <summary>From how many chunks on a workspace that is less than 40 % of its space gets an HNSW index of its own; it loses it at half of that.</summary>
+    /// <summary>From how many chunks on a workspace that is at most 60 % of its space gets an HNSW index of its own; it loses it at half of that.</summary>
     /// <value>0 (never: those that are there are dropped) to 100,000,000 chunks. The default is 20,000.</value>
     [Range(0, 100_000_000)]
     public int PartialIndexChunks { get; set; } = 20_000;

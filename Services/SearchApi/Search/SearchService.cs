@@ -26,6 +26,11 @@ internal sealed class SearchService(
     public async Task<SearchResponse?> SearchAsync(SearchJob job, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
+        var isComputed = job.Request.NoCache || job.Request.Explain;
+        if (isComputed)
+        {
+            searcher.Prepare(job, cancellationToken);
+        }
 
         // Before anything else is read: what is found is at least of this generation.
         if (await FindGenerationAsync(job, cancellationToken) is not { } generation)
@@ -38,7 +43,7 @@ internal sealed class SearchService(
             return new([], job.Mode, "", job.Space.Id, generation, Cached: false, new(0, 0, 0));
         }
 
-        var (response, cached) = job.Request.NoCache || job.Request.Explain
+        var (response, cached) = isComputed
             ? (await ComputeAsync(job, generation, cancellationToken), false)
             : await FindOrComputeAsync(job, generation, count: true, cancellationToken);
         var duration = time.GetElapsedTime(started);

@@ -60,6 +60,16 @@ internal sealed class Searcher(
             job.Request.Explain ? job.Explain() : null);
     }
 
+    /// <summary>Begins to embed the query of a search that is going to be answered, while other things are found out.</summary>
+    public void Prepare(SearchJob job, CancellationToken cancellationToken)
+    {
+        if (job.Mode != SearchMode.Keyword)
+        {
+            job.Embedding = EmbedAsync(job, cancellationToken);
+            Observe(job.Embedding);
+        }
+    }
+
     private async Task<float[]> EmbedAsync(SearchJob job, CancellationToken cancellationToken)
     {
         if (job.Request.Vector is { } given)
@@ -87,7 +97,7 @@ internal sealed class Searcher(
     // The query's vector while planning goes on; for hybrid search what is near it too, while postings are read on the other connection.
     private async Task LocateAsync(SearchJob job, Task planning, CancellationToken cancellationToken)
     {
-        job.Vector = await EmbedAsync(job, cancellationToken);
+        job.Vector = await (job.Embedding ?? EmbedAsync(job, cancellationToken)).WaitAsync(cancellationToken);
         await planning;
         if (job.Mode == SearchMode.Hybrid)
         {

@@ -48,6 +48,7 @@ internal static class WorkspaceEndpoints
         WorkspaceCreate workspace,
         WorkspaceStore workspaces,
         SpaceStore spaces,
+        TokenRatioStore ratios,
         EmbeddingModels models,
         HttpContext context,
         CancellationToken cancellationToken)
@@ -86,7 +87,8 @@ internal static class WorkspaceEndpoints
         }
 
         var space = await spaces.EnsureAsync(ToRow(model!.Space), cancellationToken);
-        var chunking = workspace.Chunking ?? new();
+        var chunking = workspace.Chunking
+            ?? DefaultChunking.For(space.MaxTokens, await ratios.FindAsync(space.SpaceId, cancellationToken));
         var created = await workspaces.CreateAsync(
             workspace.Name,
             workspace.Language,

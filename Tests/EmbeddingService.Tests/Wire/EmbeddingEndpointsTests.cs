@@ -153,4 +153,15 @@ public sealed class EmbeddingEndpointsTests
         using var missing = await gateway.Client.GetAsync("/v1/models/a/b", Token);
         Assert.Equal(404, (int)missing.StatusCode);
     }
+
+    [Theory]
+    [InlineData("/v1/models/sentence-transformers/all-MiniLM-L6-v2")]
+    [InlineData("/v1/models/sentence-transformers%2Fall-MiniLM-L6-v2")]
+    [InlineData("/v1/models/sentence-transformers%2fall-MiniLM-L6-v2")]
+    public async Task GetModel_NameWithASlash_IsFoundEscapedOrNot(string path)
+    {
+        await using var gateway = await TestGateway.StartAsync(null, ("HF_API_KEY", "key"));
+
+        Assert.Equal("sentence-transformers/all-MiniLM-L6-v2", (await gateway.Client.GetFromJsonAsync<EmbeddingModel>(path, RagJson.Options, Token))!.Id);
+    }
 }

@@ -13,14 +13,15 @@ public sealed class EmbeddingBatcherTests
     private readonly ConcurrentQueue<IReadOnlyList<string>> _requests = [];
     private Func<IReadOnlyList<string>, Task> _before = _ => Task.CompletedTask;
 
-    private EmbeddingBatcher Create(int inFlight = 5) => new(
+    private EmbeddingBatcher Create(int inFlight = 5, TokenCalibration? tokens = null) => new(
         async (_, _, texts, _) =>
         {
             _requests.Enqueue(texts);
             await _before(texts);
             return [.. texts.Select(t => (ReadOnlyMemory<float>)new float[] { t.Length })];
         },
-        Options.Create(new IndexingOptions { EmbeddingsInFlight = inFlight }));
+        tokens ?? new(),
+        Options.Create(new IndexingOptions { EmbeddingsInFlight = inFlight, EmbeddingBatchTokens = 10_000 }));
 
     private static Task<ReadOnlyMemory<float>[]> EmbedAsync(EmbeddingBatcher batcher, params string[] texts) =>
         batcher.EmbedAsync(s_space, "w", 1, texts, TestContext.Current.CancellationToken);
@@ -34,6 +35,31 @@ public sealed class EmbeddingBatcherTests
 
         Assert.Equal(texts.Select(t => (float)t.Length), vectors.Select(v => v.Span[0]));
         Assert.Equal([50, 100, 100], _requests.Select(r => r.Count).Order());
+    }
+
+    [Theory]
+    [InlineData(0, 10)]
+    [InlineData(1500, 20)]
+    [InlineData(6000, 5)]
+    public async Task Embed_LongTexts_RequestsHoldAsManyAsTheCalibratedEstimateAllows(int countedTokens, int expected)
+    {
+        // 3,000 characters of ASCII are estimated as 1,000 tokens, until the provider counts something else.
+        var text = new string('x', 3000);
+        var tokens = new TokenCalibration();
+        tokens.Observe(s_space.SpaceId, [text, text, text], countedTokens);
+
+        await EmbedAsync(Create(inFlight: 1, tokens), [.. Enumerable.Range(0, 20).Select(i => text[..^2] + $"{i:00}")]);
+
+        Assert.Equal(expected, _requests.First().Count);
+        Assert.Equal(20, _requests.Sum(r => r.Count));
+    }
+
+    [Fact]
+    public async Task Embed_TextThatIsLongerThanARequestMayBe_GoesAlone()
+    {
+        await EmbedAsync(Create(inFlight: 1), "a", new string('x', 40_000), "b");
+
+        Assert.Equal([1, 1, 1], _requests.Select(r => r.Count));
     }
 
     [Fact]

@@ -104,7 +104,8 @@ public sealed class OperationTests(ApiFixture api) : IClassFixture<ApiFixture>
     {
         var workspace = await CreateAsync("indexed", "new");
         await MarkIndexedAsync(workspace, "indexed");
-        Assert.Equal(2, (await api.Client.ReindexAsync(workspace, cancellationToken: Cancellation)).Count);
+        await api.Client.ReindexAsync(workspace, cancellationToken: Cancellation);
+        await StepUntilDoneAsync();
 
         var cancelled = await api.Client.CancelIndexingAsync(workspace, Cancellation);
 
@@ -115,7 +116,7 @@ public sealed class OperationTests(ApiFixture api) : IClassFixture<ApiFixture>
     }
 
     [Fact]
-    public async Task Reindex_ChangedSince_QueuesOnlyThose()
+    public async Task Reindex_ChangedSince_IsAJobThatQueuesOnlyThose()
     {
         var workspace = await CreateAsync("old", "older");
         await api.FinishTasksAsync();
@@ -123,10 +124,127 @@ public sealed class OperationTests(ApiFixture api) : IClassFixture<ApiFixture>
         await api.Client.PutDocumentAsync(workspace, "new", new("text"), cancellationToken: Cancellation);
         await api.FinishTasksAsync();
 
-        Assert.Equal(1, (await api.Client.ReindexAsync(workspace, new(since), Cancellation)).Count);
-        Assert.Equal(1, (await api.Client.GetIndexingAsync(workspace, Cancellation)).Queued);
-        Assert.Equal(3, (await api.Client.ReindexAsync(workspace, cancellationToken: Cancellation)).Count);
+        using var accepted = await api.Http.PostAsJsonAsync(
+            $"/v1/workspaces/{workspace}/indexing/reindex", new ReindexRequest(since), RagJson.Options, Cancellation);
+        Assert.Equal(HttpStatusCode.Accepted, accepted.StatusCode);
+        var job = (await accepted.Content.ReadFromJsonAsync<ReindexJob>(RagJson.Options, Cancellation))!;
+        Assert.Equal(($"/v1/workspaces/{workspace}/reindex-jobs/{job.Id}", workspace), (accepted.Headers.Location?.ToString(), job.Workspace));
+        Assert.True((await api.Client.GetIndexingAsync(workspace, Cancellation)).Reindexing);
+        await StepUntilDoneAsync();
+
+        job = (await api.Client.FindReindexJobAsync(workspace, job.Id, Cancellation))!;
+        Assert.Equal((1, true), (job.Queued, job.FinishedAt is not null));
+        var indexing = await api.Client.GetIndexingAsync(workspace, Cancellation);
+        Assert.Equal((1, false), (indexing.Queued, indexing.Reindexing));
+
+        var all = await api.Client.ReindexAsync(workspace, cancellationToken: Cancellation);
+        await StepUntilDoneAsync();
         Assert.Equal(3, (await api.Client.GetIndexingAsync(workspace, Cancellation)).Queued);
+        Assert.Equal([all.Id, job.Id], (await api.Client.ListReindexJobsAsync(workspace, Cancellation)).Items.Select(j => j.Id));
+        Assert.Null(await api.Client.FindReindexJobAsync(await api.CreateWorkspaceAsync(), job.Id, Cancellation));
+    }
+
+    [Fact]
+    public async Task Reindex_Everything_QueuesTheDocumentsOfEveryWorkspaceAndNeedsTheAdminKey()
+    {
+        var (first, second) = (await CreateAsync("a", "b"), await CreateAsync("c"));
+        await api.FinishTasksAsync();
+        var key = await api.Client.CreateApiKeyAsync(first, new("own"), Cancellation);
+        using var own = api.CreateClient(key.Secret);
+        var refused = await Assert.ThrowsAsync<RagApiException>(() => new RagClient(own).ReindexAsync(null, cancellationToken: Cancellation));
+        Assert.Equal(HttpStatusCode.Forbidden, refused.Status);
+
+        var job = await api.Client.ReindexAsync(null, cancellationToken: Cancellation);
+        await StepUntilDoneAsync();
+
+        Assert.Null(job.Workspace);
+        Assert.True((await api.Client.FindReindexJobAsync(null, job.Id, Cancellation))!.Queued >= 3);
+        Assert.Equal(2, (await api.Client.GetIndexingAsync(first, Cancellation)).Queued);
+        Assert.Equal(1, (await api.Client.GetIndexingAsync(second, Cancellation)).Queued);
+    }
+
+    [Fact]
+    public async Task DoctorCheck_Requested_WaitsForAWorkerAndKeepsItsReport()
+    {
+        var workspace = await CreateAsync("a");
+        var checks = api.Services.GetRequiredService<DoctorCheckStore>();
+
+        var check = await api.Client.RequestDoctorCheckAsync(new(workspace, Repair: true), Cancellation);
+        Assert.Equal((workspace, true, DoctorCheckState.Queued, null), (check.Workspace, check.Repair, check.State, check.Report));
+        var owner = Guid.NewGuid();
+        var claimed = (await checks.ClaimAsync(owner, TimeSpan.FromMinutes(1), Cancellation))!;
+        Assert.Equal((check.Id, true), (claimed.CheckId, claimed.Repair));
+        Assert.Null(await checks.ClaimAsync(Guid.NewGuid(), TimeSpan.FromMinutes(1), Cancellation));
+        Assert.Equal(DoctorCheckState.Running, (await api.Client.FindDoctorCheckAsync(check.Id, Cancellation))!.State);
+
+        var report = new DoctorReport(true, 1, 1, 1, 1, 0, new Dictionary<string, int>(), [], false, 0.5, DateTimeOffset.UnixEpoch);
+        Assert.Equal(0, await checks.FinishAsync(Guid.NewGuid(), check.Id, "{}", null, Cancellation));
+        Assert.Equal(1, await checks.FinishAsync(owner, check.Id, JsonSerializer.Serialize(report, RagJson.Options), null, Cancellation));
+
+        check = (await api.Client.FindDoctorCheckAsync(check.Id, Cancellation))!;
+        Assert.Equal((DoctorCheckState.Done, true, 0.5), (check.State, check.Report?.Healthy, check.Report?.Seconds));
+        Assert.Equal(check.Id, Assert.Single((await api.Client.ListDoctorChecksAsync(Cancellation)).Items).Id);
+        Assert.Null(await api.Client.FindDoctorCheckAsync(check.Id + 1000, Cancellation));
+        var nowhere = await Assert.ThrowsAsync<RagApiException>(() => api.Client.RequestDoctorCheckAsync(new("nowhere"), Cancellation));
+        Assert.Equal(HttpStatusCode.NotFound, nowhere.Status);
+    }
+
+    [Fact]
+    public async Task DoctorCheck_WithTheKeyOfAWorkspace_IsRefused()
+    {
+        var workspace = await CreateAsync("a");
+        using var own = api.CreateClient((await api.Client.CreateApiKeyAsync(workspace, new("own"), Cancellation)).Secret);
+
+        var refused = await Assert.ThrowsAsync<RagApiException>(() => new RagClient(own).RequestDoctorCheckAsync(new(workspace), Cancellation));
+
+        Assert.Equal(HttpStatusCode.Forbidden, refused.Status);
+    }
+
+    [Fact]
+    public async Task SetHalfIndex_OfASpace_IsTakenOrNotFound()
+    {
+        var workspace = await api.CreateWorkspaceAsync();
+        var space = (await api.Client.FindWorkspaceAsync(workspace, Cancellation))!.Space;
+
+        using var taken = await api.Http.PutAsync($"/v1/indexing/spaces/{space}/half-index?enabled=false", null, Cancellation);
+        using var unknown = await api.Http.PutAsync("/v1/indexing/spaces/nothing/half-index?enabled=true", null, Cancellation);
+
+        Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.NotFound), (taken.StatusCode, unknown.StatusCode));
+    }
+
+    [Theory]
+    [InlineData(0, HttpStatusCode.BadRequest)]
+    [InlineData(101, HttpStatusCode.BadRequest)]
+    [InlineData(5, HttpStatusCode.OK)]
+    public async Task SetIndexingWeight_InAndOutOfRange_IsTakenOrRefused(int weight, HttpStatusCode expected)
+    {
+        var workspace = await api.CreateWorkspaceAsync();
+
+        using var response = await api.Http.PutAsJsonAsync(
+            $"/v1/workspaces/{workspace}/indexing/weight", new { weight }, RagJson.Options, Cancellation);
+
+        Assert.Equal(expected, response.StatusCode);
+        await using var read = api.Database.CreateCommand("SELECT indexing_weight FROM workspaces WHERE name = $1");
+        read.Parameters.Add(new() { Value = workspace });
+        Assert.Equal(expected == HttpStatusCode.OK ? weight : 1, await read.ExecuteScalarAsync(Cancellation));
+    }
+
+    [Fact]
+    public async Task ListCooldowns_SpaceThatRests_IsNamed()
+    {
+        var workspace = await api.CreateWorkspaceAsync();
+        var space = (await api.Services.GetRequiredService<WorkspaceStore>().FindAsync(workspace, Cancellation))!.Serving;
+        var queue = api.Services.GetRequiredService<TaskQueue>();
+        await queue.CoolDownAsync(space.SpaceId, TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1), "rate", "Too many requests.", Cancellation);
+        try
+        {
+            var cooldown = Assert.Single((await api.Client.ListCooldownsAsync(Cancellation)).Items);
+            Assert.Equal((space.Id, "rate", 1), (cooldown.Space, cooldown.Cause, cooldown.Failures));
+        }
+        finally
+        {
+            await queue.WarmUpAsync(space.SpaceId, Cancellation);
+        }
     }
 
     [Fact]
@@ -153,6 +271,14 @@ public sealed class OperationTests(ApiFixture api) : IClassFixture<ApiFixture>
         Assert.Equal((2, 0), (events[0].Queued, events[^1].Queued));
         Assert.True(events[^1].PerSecond > 0);
         Assert.Equal(0, events[^1].SecondsLeft);
+    }
+
+    // What a worker does for reindexings.
+    private async Task StepUntilDoneAsync()
+    {
+        while (await api.Services.GetRequiredService<ReindexStore>().StepAsync(1_000, Cancellation))
+        {
+        }
     }
 
     private async Task<string> CreateAsync(params string[] ids)

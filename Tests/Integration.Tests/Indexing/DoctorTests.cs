@@ -62,4 +62,76 @@ public sealed class DoctorTests(TestDatabase database) : IClassFixture<TestDatab
         Assert.True(report.Healthy);
         Assert.Equal(3, report.Documents);
     }
+
+    [Fact]
+    public async Task Check_PreparedChunksChangedWithoutATask_IsFoundAndRepaired()
+    {
+        float[] first = [1, 0, 0, 0, 0, 0, 0, 0], second = [0, 1, 0, 0, 0, 0, 0, 0];
+        await using var worker = await WorkerHost.StartAsync(database);
+        var doctor = worker.Services.GetRequiredService<IndexDoctor>();
+        var workspace = await TestWorkspace.CreateAsync(database, "prepared_doctor");
+        await workspace.PutPreparedAsync("chunks", "one two", ("one", first), ("two", first));
+        await workspace.PutPreparedAsync("vectors", "one two", ("one", first), ("two", first));
+        await workspace.PutPreparedAsync("unchanged", "one two", ("one", first), ("two", null));
+        await WorkerHost.WaitUntilIdleAsync(database);
+        Assert.True((await doctor.CheckAsync(workspace.Id, false, TestContext.Current.CancellationToken)).Healthy);
+
+        // A worker that stands aside, so that the tasks can get lost.
+        await worker.StopAsync();
+        await workspace.PutPreparedAsync("chunks", "one two", ("one", first), ("three", first));
+        await workspace.PutPreparedAsync("vectors", "one two", ("one", first), ("two", second));
+        await WorkerHost.ExecuteAsync(database, "DELETE FROM tasks");
+        await using var next = await WorkerHost.StartAsync(database);
+        doctor = next.Services.GetRequiredService<IndexDoctor>();
+
+        var found = await doctor.CheckAsync(workspace.Id, repair: true, TestContext.Current.CancellationToken);
+
+        Assert.Equal(
+            [("lost_task", "chunks"), ("lost_task", "vectors")],
+            found.Faults.Select(f => (f.Kind, f.DocumentId!)).Order());
+        await WorkerHost.WaitUntilIdleAsync(database);
+        Assert.True((await doctor.CheckAsync(workspace.Id, false, TestContext.Current.CancellationToken)).Healthy);
+        Assert.Equal(1, await WorkerHost.QueryAsync<long>(
+            database, $"SELECT count(*) FROM {workspace.Space.VectorTable} WHERE workspace_id = {workspace.Id} AND embedding = '[0,1,0,0,0,0,0,0]'"));
+    }
+
+    [Fact]
+    public async Task RequestedCheck_Worker_DoesItAndKeepsTheReport()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var cancellationToken = TestContext.Current.CancellationToken;
+        var workspace = await TestWorkspace.CreateAsync(database, "asked");
+        await workspace.PutAsync(("a", "One."), ("b", "Two."));
+        await WorkerHost.WaitUntilIdleAsync(database);
+        var checks = worker.Services.GetRequiredService<DoctorCheckStore>();
+
+        var id = (await checks.RequestAsync("asked", false, cancellationToken))!.Value;
+
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        DoctorCheckRow check;
+        while ((check = (await checks.FindAsync(id, cancellationToken))!).FinishedAt is null)
+        {
+            await Task.Delay(20, limit.Token);
+        }
+
+        var report = System.Text.Json.JsonSerializer.Deserialize<Contracts.DoctorReport>(check.Report!, Contracts.RagJson.Options)!;
+        Assert.Equal((true, 2L, 2L), (report.Healthy, report.Documents, report.Vectors));
+        Assert.Null(await checks.RequestAsync("nowhere", false, cancellationToken));
+    }
+
+    [Fact]
+    public async Task Schedule_SeveralWorkersAndAPersonWithinTheInterval_OneCheck()
+    {
+        var cancellationToken = TestContext.Current.CancellationToken;
+        var checks = new DoctorCheckStore(database.DataSource);
+        await WorkerHost.ExecuteAsync(database, "DELETE FROM doctor_checks");
+
+        var scheduled = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => checks.ScheduleAsync(TimeSpan.FromHours(1), false, cancellationToken)));
+
+        Assert.Equal(1, scheduled.Count(s => s));
+        await WorkerHost.ExecuteAsync(database, "DELETE FROM doctor_checks");
+        await checks.RequestAsync(null, false, cancellationToken);
+        Assert.False(await checks.ScheduleAsync(TimeSpan.FromHours(1), false, cancellationToken));
+        await WorkerHost.ExecuteAsync(database, "DELETE FROM doctor_checks");
+    }
 }

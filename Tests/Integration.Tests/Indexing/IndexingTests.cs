@@ -1,5 +1,7 @@
+using Microsoft.Extensions.DependencyInjection;
 using RagPlatform.Contracts;
 using RagPlatform.IndexingWorker.Chunking;
+using RagPlatform.IndexingWorker.Indexing;
 using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.Storage;
 
@@ -162,6 +164,57 @@ public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDat
         await using var next = await WorkerHost.StartAsync(database);
         await WorkerHost.WaitUntilIdleAsync(database);
         Assert.Equal(2, await workspace.CountAsync("chunks"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Pause_OrCancel_TextsAreBeingEmbedded_WorkerLetsGoOfThemAndWritesNothing(bool pause)
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var workspace = await TestWorkspace.CreateAsync(database, pause ? "stopped" : "cancelled");
+        var other = await TestWorkspace.CreateAsync(database, pause ? "not_stopped" : "not_cancelled");
+        var (arrived, go) = (new TaskCompletionSource(), new TaskCompletionSource());
+        worker.BeforeAnswer = texts =>
+        {
+            arrived.TrySetResult();
+            return texts.Contains("Goes on.") ? Task.CompletedTask : go.Task;
+        };
+        await workspace.PutAsync(("a", "One."), ("b", "Two."));
+        await arrived.Task.WaitAsync(TestContext.Current.CancellationToken);
+        var control = worker.Services.GetRequiredService<IndexingControlStore>();
+        if (pause)
+        {
+            await control.PauseAsync(workspace.Id, TestContext.Current.CancellationToken);
+        }
+        else
+        {
+            Assert.Equal((2, 2), await control.CancelAsync(workspace.Id, TestContext.Current.CancellationToken));
+        }
+
+        // The provider has not answered yet: the worker does not wait for it.
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (worker.Services.GetRequiredService<TasksInWork>().Count > 0)
+        {
+            await Task.Delay(10, limit.Token);
+        }
+
+        // What comes later from another workspace is done meanwhile, and the answer that comes at last is written nowhere.
+        await other.PutAsync(("c", "Goes on."));
+        while (await other.CountAsync("chunks") == 0)
+        {
+            await Task.Delay(10, limit.Token);
+        }
+
+        go.SetResult();
+        Assert.Equal(0, await workspace.CountAsync("chunks"));
+        Assert.Equal(pause ? 2 : 0, await workspace.CountAsync("tasks"));
+        if (pause)
+        {
+            await control.ResumeAsync(workspace.Id, TestContext.Current.CancellationToken);
+            await WorkerHost.WaitUntilIdleAsync(database);
+            Assert.Equal(2, await workspace.CountAsync("chunks"));
+        }
     }
 
     [Fact]

@@ -102,5 +102,97 @@ public sealed class TaskQueueTests(TestDatabase database) : IClassFixture<TestDa
         await CleanAsync();
     }
 
+    [Fact]
+    public async Task Claim_BacklogsOfDifferentWeights_SharesAreThoseOfTheWeights()
+    {
+        var (light, heavy) = (await TestWorkspace.CreateAsync(database, "light"), await TestWorkspace.CreateAsync(database, "heavy"));
+        await light.PutAsync(Documents(400));
+        await heavy.PutAsync(Documents(400));
+        var queue = new TaskQueue(database.DataSource);
+        await queue.WeighAsync("heavy", 3, TestContext.Current.CancellationToken);
+
+        // Claims of different sizes, down to one that has room for one workspace only.
+        var claimed = new List<int>();
+        foreach (var size in Enumerable.Repeat<int[]>([1, 2, 3, 10, 24], 10).SelectMany(s => s))
+        {
+            var claim = await queue.ClaimAsync(Guid.NewGuid(), size, s_lease, 0, TestContext.Current.CancellationToken);
+            Assert.Equal(size, claim.Tasks.Count);
+            claimed.AddRange(claim.Tasks.Select(t => t.WorkspaceId));
+        }
+
+        Assert.Equal(400, claimed.Count);
+        Assert.InRange(claimed.Count(w => w == heavy.Id), 300 - 15, 300 + 15);
+        await CleanAsync();
+    }
+
+    [Fact]
+    public async Task Claim_EditsDuringABackfillOfAnotherWorkspace_EachIsInTheNextClaim()
+    {
+        var backfill = await TestWorkspace.CreateAsync(database, "backfill");
+        var edited = await TestWorkspace.CreateAsync(database, "edited");
+        await backfill.PutAsync(Documents(2000));
+        var queue = new TaskQueue(database.DataSource);
+
+        // Were there no backfill, an edit would be in the next claim too: it is delayed by none.
+        for (var i = 0; i < 20; i++)
+        {
+            await edited.PutAsync(($"e{i}", $"Edited {i}."));
+            var claim = await queue.ClaimAsync(Guid.NewGuid(), 16, s_lease, 0, TestContext.Current.CancellationToken);
+            Assert.Equal($"e{i}", Assert.Single(claim.Tasks, t => t.WorkspaceId == edited.Id).DocumentId);
+            Assert.Equal(16, claim.Tasks.Count);
+        }
+
+        await CleanAsync();
+    }
+
+    [Fact]
+    public async Task Claim_LowPriorityBehindHighPriorityOfItsOwnAndOtherWorkspaces_IsNotStarved()
+    {
+        var workspace = await TestWorkspace.CreateAsync(database, "low_and_high");
+        var documents = new DocumentStore(database.DataSource);
+        await documents.PutAsync(
+            workspace.Id,
+            [.. Enumerable.Range(0, 800).Select(i => new DocumentInput($"h{i:0000}", "", $"Text {i}.", "{}", 2)), new("low", "", "Low.", "{}", 0)],
+            TestContext.Current.CancellationToken);
+        var queue = new TaskQueue(database.DataSource);
+        var claims = 0;
+        IReadOnlyList<IndexTask> tasks;
+        do
+        {
+            tasks = (await queue.ClaimAsync(Guid.NewGuid(), 4, s_lease, 0, TestContext.Current.CancellationToken)).Tasks;
+        }
+        while (++claims < 200 && tasks.All(t => t.DocumentId != "low"));
+
+        // Its weight is a 64th: about 64 high ones pass before it, sixteen claims.
+        Assert.InRange(claims, 1, 40);
+        await CleanAsync();
+    }
+
+    [Fact]
+    public async Task Pause_TaskThatAWorkerHolds_IsTakenBackAndNotWritten()
+    {
+        var workspace = await TestWorkspace.CreateAsync(database, "paused");
+        await workspace.PutAsync(("a", "One."));
+        var (owner, cancellationToken) = (Guid.NewGuid(), TestContext.Current.CancellationToken);
+        var task = Assert.Single(await ClaimAsync(owner, 10));
+        var store = new IndexStore(database.DataSource);
+        var source = Assert.Single(await store.LoadAsync([task], cancellationToken));
+        var control = new IndexingControlStore(database.DataSource);
+
+        await control.PauseAsync(workspace.Id, cancellationToken);
+
+        Assert.Empty(await Queue.ListHeldAsync(owner, [task], cancellationToken));
+        Assert.Empty(await ClaimAsync(Guid.NewGuid(), 10));
+        var document = new IndexDocument(
+            task, source.DocumentKey!.Value, new byte[32], [new(new byte[16], 0, 0, 0, "", "One.", new float[] { 1, 0, 0, 0, 0, 0, 0, 0 })], []);
+        Assert.Equal([IndexOutcome.Stale], await store.WriteAsync(owner, workspace.Space, [document], cancellationToken));
+        Assert.Equal(0, await workspace.CountAsync("chunks"));
+
+        await control.ResumeAsync(workspace.Id, cancellationToken);
+        var again = Assert.Single(await ClaimAsync(Guid.NewGuid(), 10));
+        Assert.Equal((task.Version, 0, 1), (again.Version, again.Attempts, again.Claims));
+        await CleanAsync();
+    }
+
     private Task CleanAsync() => WorkerHost.ExecuteAsync(database, "DELETE FROM tasks");
 }

@@ -53,15 +53,34 @@ public sealed class QueryPlannerTests
             QueryPlanner.Choose(new(100_000, 1, 100_000, true, true, []), 100_000, false, 10, SearchRecall.Exact).Alternatives,
             a => a.Plan.StartsWith("hnsw", StringComparison.Ordinal));
 
-    [Fact]
-    public void Choose_OfHigherRecall_KeepsMoreCandidates()
+    [Theory]
+    [InlineData(20_000)]
+    [InlineData(100_000)]
+    [InlineData(1_000_000)]
+    public void Choose_OfHigherRecall_LooksAtMore(long rows)
     {
-        var statistics = new VectorStatistics(100_000, 1, 100_000, true, false, []);
+        var looked = new[] { SearchRecall.Fast, SearchRecall.Balanced, SearchRecall.High }
+            .Select(recall => QueryPlanner.Choose(new(rows, 1, rows, true, false, []), rows, false, 10, recall))
+            .Select(plan => Math.Max(plan.Ef, plan.Scan)).ToList();
 
-        var ef = new[] { SearchRecall.Fast, SearchRecall.Balanced, SearchRecall.High }
-            .Select(recall => QueryPlanner.Choose(statistics, 100_000, false, 10, recall).Ef).ToList();
+        Assert.Equal(looked.Distinct().Order(), looked);
+    }
 
-        Assert.Equal(ef.Distinct().Order(), ef);
+    [Fact]
+    public void Choose_OfALargerIndex_KeepsMoreCandidates()
+    {
+        var ef = new[] { 20_000, 50_000, 100_000, 1_000_000 }
+            .Select(rows => QueryPlanner.Choose(new(rows, 1, rows, true, false, []), rows, false, 10, SearchRecall.Balanced).Ef);
+
+        Assert.Equal([400, 693, 1_000, 1_000], ef);
+    }
+
+    [Fact]
+    public void Choose_BehindAFilterThatATenthMeets_LooksAtWhatTheIndexKeepsAtOnce()
+    {
+        var plan = QueryPlanner.Choose(new(50_000, 1, 100_000, true, true, []), 5_000, true, 10, SearchRecall.Balanced);
+
+        Assert.Equal((VectorPlan.PartialHnsw, 1_000, 400), (plan.Plan, plan.Ef, plan.Scan));
     }
 
     [Theory]

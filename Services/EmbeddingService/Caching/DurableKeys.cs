@@ -1,0 +1,124 @@
+using Microsoft.Extensions.Options;
+using RagPlatform.Storage;
+
+namespace RagPlatform.EmbeddingService.Caching;
+
+/// <summary>
+/// Knows which vectors PostgreSQL cannot have, so that a text that nobody asked for before is not looked up there: it reads all keys after the start, and
+/// then, twice a second, those that other replicas added. Until it has read them, while it cannot follow, and when there are too many, every key may be there.
+/// </summary>
+internal sealed partial class DurableKeys(
+    IOptions<EmbeddingCacheOptions> options, TimeProvider time, ILogger<DurableKeys> logger, EmbeddingCacheStore? store = null, SchemaMigrator? schema = null)
+    : BackgroundService
+{
+    private const int Page = 20_000;
+    private const int MinCapacity = 1 << 16;
+
+    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan s_intervalWithout = TimeSpan.FromMinutes(10);
+
+    // After so long without news, what is known is too old.
+    private static readonly TimeSpan s_maxAge = TimeSpan.FromSeconds(3);
+
+    // A row is as old as the beginning of its transaction: how long that may have been before it could be read.
+    private static readonly TimeSpan s_overlap = TimeSpan.FromSeconds(15);
+
+    private readonly EmbeddingCacheStore? _store = options.Value is { Enabled: true, Durable: true, DurableKeysInMemory: > 0 } ? store : null;
+    private volatile KeyFilter? _filling;
+    private volatile KeyFilter? _filter;
+    private long _followedAt;
+    private DateTimeOffset _read;
+    private DateTimeOffset _readBefore;
+
+    /// <summary>Whether it knows of keys that are not there.</summary>
+    public bool IsFollowing => _filter is not null && time.GetElapsedTime(Volatile.Read(ref _followedAt)) <= s_maxAge;
+
+    /// <summary>Whether PostgreSQL may have a vector.</summary>
+    public bool MayHave(in VectorKey key) => !IsFollowing || _filter is not { } filter || filter.MayHave(key);
+
+    /// <summary>Notes a vector that will be written.</summary>
+    public void Add(in VectorKey key)
+    {
+        _filter?.Add(key);
+        _filling?.Add(key);
+    }
+
+    /// <inheritdoc />
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        if (schema is not null)
+        {
+            await schema.Ready.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        while (_store is not null && !stoppingToken.IsCancellationRequested)
+        {
+            var interval = s_interval;
+            try
+            {
+                interval = await StepAsync(_store, stoppingToken) ? s_interval : s_intervalWithout;
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                LogFailed(e.GetType().Name);
+            }
+
+            await Task.Delay(interval, time, stoppingToken);
+        }
+    }
+
+    // False when there are too many keys.
+    private async Task<bool> StepAsync(EmbeddingCacheStore keys, CancellationToken stoppingToken)
+    {
+        if (_filter is { } filter && filter.Count <= filter.Capacity)
+        {
+            await FollowAsync(keys, filter, stoppingToken);
+            return true;
+        }
+
+        var entries = (await keys.MeasureAsync(stoppingToken)).Entries;
+        if (entries > options.Value.DurableKeysInMemory)
+        {
+            _filter = _filling = null;
+            return false;
+        }
+
+        await FillAsync(keys, new KeyFilter((int)Math.Clamp(2 * entries, MinCapacity, int.MaxValue)), stoppingToken);
+        return true;
+    }
+
+    private async Task FillAsync(EmbeddingCacheStore keys, KeyFilter filter, CancellationToken stoppingToken)
+    {
+        // What is added meanwhile is noted in it, and what others add is read after it.
+        _filling = filter;
+        _readBefore = _read = await keys.ReadAddedAsync(DateTimeOffset.MaxValue, static (_, _) => { }, stoppingToken);
+        var (space, hash) = ("", Array.Empty<byte>());
+        for (var count = Page; count == Page;)
+        {
+            count = await keys.ReadKeysAsync(space, hash, Page, Note, stoppingToken);
+        }
+
+        await FollowAsync(keys, filter, stoppingToken);
+        _filter = filter;
+        _filling = null;
+
+        void Note(string nextSpace, byte[] nextHash)
+        {
+            (space, hash) = (nextSpace, nextHash);
+            filter.Add(new VectorKey(nextHash, nextSpace));
+        }
+    }
+
+    private async Task FollowAsync(EmbeddingCacheStore keys, KeyFilter filter, CancellationToken stoppingToken)
+    {
+        var asOf = time.GetTimestamp();
+
+        // From the last but one time on: a transaction that was held up together with us, by a pause of the server, has an old time and a late end.
+        var now = await keys.ReadAddedAsync(_readBefore - s_overlap, (space, hash) => filter.Add(new VectorKey(hash, space)), stoppingToken);
+        (_readBefore, _read) = (_read, now);
+        Volatile.Write(ref _followedAt, asOf);
+    }
+
+    [LoggerMessage(1, LogLevel.Debug, "The keys of the durable cache cannot be read ({Failure}): it is asked for every text")]
+    private partial void LogFailed(string failure);
+}

@@ -1,0 +1,37 @@
+using RagPlatform.Storage;
+
+namespace RagPlatform.IndexingWorker.Queue;
+
+/// <summary>Listens for new tasks and for what people ask for, and wakes who does it. Without it they poll.</summary>
+internal sealed partial class TaskListener(
+    NotificationListener listener,
+    SchemaMigrator migrator,
+    TaskSignal signal,
+    ControlSignal control,
+    TimeProvider time,
+    ILogger<TaskListener> logger) : BackgroundService
+{
+    private static readonly TimeSpan s_reconnectDelay = TimeSpan.FromSeconds(1);
+
+    /// <inheritdoc />
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await migrator.Ready.WaitAsync(stoppingToken);
+        while (true)
+        {
+            try
+            {
+                await listener.ListenToTasksAsync(signal.Set, control.Set, stoppingToken);
+            }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                LogLost(e.Message);
+            }
+
+            await Task.Delay(s_reconnectDelay, time, stoppingToken);
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Warning, "Not listening for tasks at the moment, polling: {Reason}")]
+    private partial void LogLost(string reason);
+}

@@ -20,7 +20,7 @@ internal sealed class BudgetException(string period, DateTimeOffset? resetsAt, T
         }
         : new(
             StatusCodes.Status503ServiceUnavailable, "server_error", "budget_unavailable",
-            "The workspace has a hard budget, which cannot be checked at the moment: try again shortly.", inner: this)
+            "The workspace's budgets cannot be checked at the moment: try again shortly.", inner: this)
         {
             RetryAfter = TimeSpan.FromSeconds(2),
         };

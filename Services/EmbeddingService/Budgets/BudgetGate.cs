@@ -15,7 +15,9 @@ namespace RagPlatform.EmbeddingService.Budgets;
 /// </summary>
 internal sealed partial class BudgetGate : BackgroundService
 {
-    private static readonly TimeSpan s_refreshInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_refreshInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_maxFirstWait = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_maxFirstWaitOfNobody = TimeSpan.FromMilliseconds(200);
 
     private readonly EmbeddingBudgetStore? _store;
     private readonly SchemaMigrator? _schema;
@@ -24,6 +26,9 @@ internal sealed partial class BudgetGate : BackgroundService
     private readonly ILogger<BudgetGate> _logger;
     private readonly Counter<long> _refused;
     private readonly Counter<long> _alerts;
+
+    // Until budgets were read for the first time, nobody is known to have none.
+    private readonly TaskCompletionSource _read = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // A thousand callers that want to reserve at once must not take the pool's connections from everybody else.
     private readonly SemaphoreSlim _connections = new(6);
@@ -62,6 +67,11 @@ internal sealed partial class BudgetGate : BackgroundService
     public async ValueTask<Reservation> ReserveAsync(EmbeddingCall call, long tokens, CancellationToken cancellationToken)
     {
         var model = call.Target.Model.Definition;
+        if (_store is not null && !_read.Task.IsCompleted)
+        {
+            await WaitForFirstReadAsync(call, cancellationToken);
+        }
+
         if (_store is null || !_budgets.TryGetValue(call.Workspace, out var kind))
         {
             return new Reservation(null, model, call.Workspace, call.KeyId, Guid.Empty);
@@ -76,7 +86,7 @@ internal sealed partial class BudgetGate : BackgroundService
         return new Reservation(this, model, call.Workspace, call.KeyId, id);
     }
 
-    /// <summary>Reads which workspaces have budgets. Called by itself every two seconds, and after a change.</summary>
+    /// <summary>Reads which workspaces have budgets. Called by itself every second, and after a change.</summary>
     public async Task RefreshAsync(CancellationToken cancellationToken)
     {
         if (_store is not null)
@@ -84,6 +94,7 @@ internal sealed partial class BudgetGate : BackgroundService
             var rows = await _store.ListAsync(null, cancellationToken);
             _budgets = rows.GroupBy(row => row.Workspace)
                 .ToFrozenDictionary(rows => rows.Key, rows => rows.Any(row => row.Hard) ? Kind.Hard : Kind.Soft, StringComparer.Ordinal);
+            _read.TrySetResult();
         }
     }
 
@@ -119,6 +130,22 @@ internal sealed partial class BudgetGate : BackgroundService
             }
         }
         while (_store is not null && !stoppingToken.IsCancellationRequested && await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    // A process that starts while PostgreSQL is away knows of no budget: calls in a workspace's name are refused then, as while it is away later.
+    private async Task WaitForFirstReadAsync(EmbeddingCall call, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _read.Task.WaitAsync(call.Workspace.Length > 0 ? s_maxFirstWait : s_maxFirstWaitOfNobody, _time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            if (call.Workspace.Length > 0)
+            {
+                throw new BudgetException("period", null, TimeSpan.Zero);
+            }
+        }
     }
 
     private async Task ReserveAsync(EmbeddingCall call, Guid id, decimal micro, long tokens, CancellationToken cancellationToken)

@@ -12,7 +12,7 @@ internal enum ProviderFailure
     /// <summary>The provider refuses this input (400, 413, 422): it will do so again.</summary>
     Rejected,
 
-    /// <summary>401, 402, 403, 404 or a used-up quota: no call will succeed before somebody changes something.</summary>
+    /// <summary>401, 402, 403, 404, 409 or a used-up quota: no call will succeed before somebody changes something.</summary>
     Unusable,
 
     /// <summary>An answer that is no answer: wrong count, index, dimensions or numbers, no JSON, half a body.</summary>
@@ -36,7 +36,7 @@ internal sealed class ProviderException(ProviderFailure failure, string message,
     /// <summary>What a status means.</summary>
     public static ProviderFailure Classify(int status) => status switch
     {
-        0 or 408 or 409 or >= 500 => ProviderFailure.Transient,
+        0 or 408 or >= 500 => ProviderFailure.Transient,
         429 => ProviderFailure.RateLimited,
         400 or 413 or 414 or 422 => ProviderFailure.Rejected,
         _ => ProviderFailure.Unusable,

@@ -79,12 +79,12 @@ public enum SearchGrouping
 /// <param name="Fuzzy">Whether words that are nowhere in the workspace stand for those that are spelt alike.</param>
 /// <param name="Fusion">How hybrid search merges its rankings.</param>
 /// <param name="VectorWeight">What vectors count in hybrid search against 1 for keywords, 0 to 10; null for what suits the space.</param>
-/// <param name="Boosts">Raise the scores of some documents, among the best few hundred passages; at most 10.</param>
+/// <param name="Boosts">Raise the scores of some documents, among the best 100 passages at least; at most 10.</param>
 /// <param name="Diversity">0 (none) to 1: how much a passage loses by being like those before it (maximal marginal relevance).</param>
 /// <param name="Highlight">Whether hits carry excerpts in HTML with the found words in <c>&lt;mark&gt;</c>.</param>
 /// <param name="Neighbors">How many passages before and behind each hit come with it, 0 to 5.</param>
 /// <param name="Passages">When grouped by document: how many of its best passages a hit has, 1 to 10.</param>
-/// <param name="Total">Whether to count all matches; takes longer.</param>
+/// <param name="Total">Whether to count all matches, whatever <paramref name="MinScore"/> says; takes longer.</param>
 /// <param name="MinGeneration">The answer must reflect this generation, as a write's answer gave it; it waits up to a second for it.</param>
 /// <param name="NoCache">Whether to compute the answer anew.</param>
 public sealed record SearchRequest(
@@ -145,7 +145,7 @@ public sealed record SearchHit(
 /// <summary>How long the parts of a search took, in milliseconds.</summary>
 /// <param name="Total">From the request's arrival to the answer.</param>
 /// <param name="Embedding">The query's embedding, which runs beside planning; 0 in keyword mode.</param>
-/// <param name="Database">Waiting for PostgreSQL.</param>
+/// <param name="Database">Waiting for PostgreSQL; what runs there at the same time counts once.</param>
 public sealed record SearchTimings(double Total, double Embedding, double Database);
 
 /// <summary>What was found, and how.</summary>
@@ -156,7 +156,7 @@ public sealed record SearchTimings(double Total, double Embedding, double Databa
 /// <param name="Generation">The workspace's generation that the answer reflects at least.</param>
 /// <param name="Cached">Whether the answer came from the result cache.</param>
 /// <param name="Timings">How long it took.</param>
-/// <param name="Total">How many hits there are in all, when it was asked for.</param>
+/// <param name="Total">How many matches there are in all, also below the lowest score, when it was asked for.</param>
 /// <param name="Explanation">Why the plan was chosen, when it was asked for.</param>
 public sealed record SearchResponse(
     IReadOnlyList<SearchHit> Hits,

@@ -91,6 +91,11 @@ public sealed class IndexingOptions
     [RegularExpression("^[1-9][0-9]*(kB|MB|GB)$")]
     public string? HnswMaintenanceMemory { get; set; }
 
+    /// <summary>How long an index stays after one of another precision has replaced it: searches may plan by it until they notice.</summary>
+    /// <value>0 to 1 hour. The default is 1 minute; <c>Search:StatisticsLifetime</c> should be less.</value>
+    [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
+    public TimeSpan ReplacedIndexDelay { get; set; } = TimeSpan.FromMinutes(1);
+
     /// <summary>After how long dead letters are discarded by themselves: out of sight, though their documents still say that they failed.</summary>
     /// <value>1 minute to 10 years. The default is 30 days.</value>
     [Range(typeof(TimeSpan), "00:01:00", "3650.00:00:00")]

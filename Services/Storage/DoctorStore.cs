@@ -100,7 +100,8 @@ public sealed class DoctorStore(NpgsqlDataSource dataSource)
 
     private const string InvalidIndexSql = """
         SELECT 0, NULL::text, NULL::bigint, s.space_id
-        FROM spaces s JOIN pg_index i ON i.indexrelid = to_regclass('vectors_' || s.id || '_hnsw')
+        FROM spaces s JOIN pg_index i ON i.indexrelid = to_regclass(
+            CASE WHEN s.half_index AND s.dimensions <= 2000 THEN 'hnsw_half_' || s.space_id ELSE 'vectors_' || s.id || '_hnsw' END)
         WHERE NOT i.indisvalid AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid)
         """;
 

@@ -10,7 +10,7 @@ namespace RagPlatform.Storage;
 /// </summary>
 internal sealed class HnswBuilder(NpgsqlDataSource dataSource, SpaceRow space, Action<string> warn)
 {
-    private const string DropSql = "DROP INDEX CONCURRENTLY IF EXISTS {0}_hnsw";
+    private const string DropSql = "DROP INDEX CONCURRENTLY IF EXISTS {0}";
 
     // Neither of them blocks a read or a write.
     private const string SerialSql = "ALTER TABLE {0} SET (parallel_workers = 0)";
@@ -25,7 +25,7 @@ internal sealed class HnswBuilder(NpgsqlDataSource dataSource, SpaceRow space, A
     public async Task DropAsync(CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await ExecuteAsync(connection, Sql(DropSql), cancellationToken);
+        await ExecuteAsync(connection, string.Format(null, DropSql, space.IndexName(space.WantsHalfIndex)), cancellationToken);
     }
 
     /// <summary>Builds the index; serially when PostgreSQL does not get the shared memory for a parallel build.</summary>
@@ -62,7 +62,7 @@ internal sealed class HnswBuilder(NpgsqlDataSource dataSource, SpaceRow space, A
 
     private async Task RunAsync(HnswBuildPlan plan, BuildResources resources, CancellationToken cancellationToken)
     {
-        var create = VectorIndexStore.CreateStatement(space.VectorTable, space.VectorType, concurrently: true);
+        var create = VectorIndexStore.CreateStatement(space);
         var workers = plan.Parallel ? resources.ParallelWorkers : 0;
         await using var pooled = await dataSource.OpenConnectionAsync(cancellationToken);
         if (plan.MemoryBytes == resources.MaintenanceMemory && workers == resources.ParallelWorkers)

@@ -10,19 +10,19 @@ namespace RagPlatform.Storage;
 /// <param name="HasIndex">Whether the space has an HNSW index that can be used.</param>
 /// <param name="HasPartialIndex">Whether the workspace has one of its own.</param>
 /// <param name="Sample">Keys of some documents of the workspace.</param>
+/// <param name="HalfIndex">Whether the space's index to use is of half precision.</param>
+/// <param name="HalfPartialIndex">Whether the workspace's own index to use is.</param>
 public sealed record VectorStatistics(
-    long Chunks, double ChunksADocument, double TableRows, bool HasIndex, bool HasPartialIndex, long[] Sample);
+    long Chunks,
+    double ChunksADocument,
+    double TableRows,
+    bool HasIndex,
+    bool HasPartialIndex,
+    long[] Sample,
+    bool HalfIndex = false,
+    bool HalfPartialIndex = false);
 
-/// <summary>A workspace's part of a space.</summary>
-/// <param name="WorkspaceId">The workspace.</param>
-/// <param name="Space">The space that serves it.</param>
-/// <param name="Chunks">Its live chunks.</param>
-/// <param name="TableRows">Vectors of the whole space.</param>
-/// <param name="HasPartialIndex">Whether it has an HNSW index of its own, whatever its state.</param>
-/// <param name="IsAlive">Whether that index can be used or is being built; else its building was interrupted.</param>
-public sealed record WorkspaceShareRow(int WorkspaceId, SpaceRow Space, long Chunks, double TableRows, bool HasPartialIndex, bool IsAlive);
-
-/// <summary>Reads what planning is based on, and gives large workspaces HNSW indexes of their own.</summary>
+/// <summary>Reads what planning is based on.</summary>
 public sealed class PlannerStore(NpgsqlDataSource dataSource)
 {
     private const int SampleSize = 300;
@@ -34,8 +34,10 @@ public sealed class PlannerStore(NpgsqlDataSource dataSource)
                    SELECT (SELECT count(*) FROM chunks c WHERE c.workspace_id = d.workspace_id AND c.document_key = d.document_key) AS chunks
                    FROM documents d WHERE d.workspace_id = $1 LIMIT 100) s),
                (SELECT greatest(reltuples, 0)::float8 FROM pg_class WHERE oid = to_regclass($2)),
-               coalesce(bool_or(a.amname = 'hnsw' AND i.indisvalid AND i.indpred IS NULL), false),
+               coalesce(bool_or(a.amname = 'hnsw' AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL), false),
+               coalesce(bool_or(a.amname = 'hnsw' AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NOT NULL), false),
                coalesce(bool_or(c.relname = $3 AND i.indisvalid), false),
+               coalesce(bool_or(c.relname = $5 AND i.indisvalid), false),
                ARRAY(
                    SELECT d.document_key
                    FROM (SELECT min(document_key) AS first, max(document_key) AS last FROM documents WHERE workspace_id = $1) r,
@@ -54,27 +56,6 @@ public sealed class PlannerStore(NpgsqlDataSource dataSource)
                (SELECT count(*) FROM documents d WHERE d.workspace_id = $1 AND d.document_key = ANY ($3) AND {0})
         """;
 
-    private const string SharesSql = $"""
-        SELECT w.workspace_id, n.chunks, greatest(t.reltuples, 0)::float8, p.indexrelid IS NOT NULL,
-               coalesce(p.indisvalid, false) OR EXISTS (SELECT FROM pg_stat_progress_create_index g WHERE g.index_relid = p.indexrelid),
-               {SpaceRow.Columns}
-        FROM (SELECT workspace_id, sum(chunks)::bigint AS chunks FROM lexical_counts GROUP BY workspace_id) n
-        JOIN workspaces w ON w.workspace_id = n.workspace_id AND w.deleted_at IS NULL
-        JOIN routes r ON r.workspace_id = w.workspace_id
-        JOIN spaces s ON s.space_id = r.serving_space
-        JOIN pg_class t ON t.oid = to_regclass('vectors_' || s.id)
-        LEFT JOIN pg_index p ON p.indexrelid = to_regclass('hnsw_' || s.space_id || '_' || w.workspace_id)
-        WHERE n.chunks >= $1 OR p.indexrelid IS NOT NULL
-        ORDER BY n.chunks DESC LIMIT 1000
-        """;
-
-    // {0} space, {1} workspace, {2} table, {3} type: numbers and a checked id of ours. Neither blocks reading or writing.
-    private const string CreateIndexSql = """
-        CREATE INDEX CONCURRENTLY hnsw_{0}_{1} ON {2} USING hnsw (embedding {3}_cosine_ops) WITH (m = 16, ef_construction = 128) WHERE workspace_id = {1}
-        """;
-
-    private const string DropIndexSql = "DROP INDEX CONCURRENTLY IF EXISTS hnsw_{0}_{1}";
-
     /// <summary>The figures of a workspace.</summary>
     public async Task<VectorStatistics> GetStatisticsAsync(int workspaceId, SpaceRow space, CancellationToken cancellationToken)
     {
@@ -82,17 +63,24 @@ public sealed class PlannerStore(NpgsqlDataSource dataSource)
         await using var command = dataSource.CreateCommand(StatisticsSql);
         command.Parameters.Add(new() { Value = workspaceId });
         command.Parameters.Add(new() { Value = space.VectorTable });
-        command.Parameters.Add(new() { Value = string.Create(CultureInfo.InvariantCulture, $"hnsw_{space.SpaceId}_{workspaceId}") });
+        command.Parameters.Add(new() { Value = space.IndexName(half: false, workspaceId) });
         command.Parameters.Add(new() { Value = SampleSize });
+        command.Parameters.Add(new() { Value = space.IndexName(half: true, workspaceId) });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         await reader.ReadAsync(cancellationToken);
+        var (full, half, ownFull, ownHalf) = (reader.GetBoolean(3), reader.GetBoolean(4), reader.GetBoolean(5), reader.GetBoolean(6));
         return new(
             reader.GetInt64(0),
             Math.Max(1, reader.GetDouble(1)),
             reader.IsDBNull(2) ? 0 : reader.GetDouble(2),
-            reader.GetBoolean(3),
-            reader.GetBoolean(4),
-            reader.GetFieldValue<long[]>(5));
+            full || half,
+            ownFull || ownHalf,
+            reader.GetFieldValue<long[]>(7),
+            IsHalf(full, half),
+            IsHalf(ownFull, ownHalf));
+
+        // While one replaces the other, both are there: the one that is wanted will stay.
+        bool IsHalf(bool hasFull, bool hasHalf) => hasHalf && (space.WantsHalfIndex || !hasFull);
     }
 
     /// <summary>Estimates how many documents meet a condition.</summary>
@@ -114,44 +102,5 @@ public sealed class PlannerStore(NpgsqlDataSource dataSource)
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         await reader.ReadAsync(cancellationToken);
         return (reader.GetInt64(0), reader.GetInt64(1));
-    }
-
-    /// <summary>Workspaces of at least <paramref name="chunks"/> chunks, and those that have an index of their own; at most 1,000.</summary>
-    public async Task<IReadOnlyList<WorkspaceShareRow>> ListSharesAsync(long chunks, CancellationToken cancellationToken)
-    {
-        await using var command = dataSource.CreateCommand(SharesSql);
-        command.Parameters.Add(new() { Value = chunks });
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var shares = new List<WorkspaceShareRow>();
-        while (await reader.ReadAsync(cancellationToken))
-        {
-            shares.Add(new(
-                reader.GetInt32(0), SpaceRow.Read(reader, 5), reader.GetInt64(1), reader.GetDouble(2), reader.GetBoolean(3), reader.GetBoolean(4)));
-        }
-
-        return shares;
-    }
-
-    /// <summary>Builds a workspace's own index, beside reading and writing. Takes minutes for a million vectors.</summary>
-    /// <exception cref="PostgresException">Another process builds it (42P07), or it failed: what is left of it is not usable and has to be dropped.</exception>
-    public Task CreatePartialIndexAsync(int workspaceId, SpaceRow space, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(space);
-        return ExecuteAsync(
-            string.Format(CultureInfo.InvariantCulture, CreateIndexSql, space.SpaceId, workspaceId, space.VectorTable, space.VectorType), cancellationToken);
-    }
-
-    /// <summary>Drops a workspace's own index, beside reading and writing.</summary>
-    public Task DropPartialIndexAsync(int workspaceId, SpaceRow space, CancellationToken cancellationToken)
-    {
-        ArgumentNullException.ThrowIfNull(space);
-        return ExecuteAsync(string.Format(CultureInfo.InvariantCulture, DropIndexSql, space.SpaceId, workspaceId), cancellationToken);
-    }
-
-    private async Task ExecuteAsync(string sql, CancellationToken cancellationToken)
-    {
-        await using var command = dataSource.CreateCommand(sql);
-        command.CommandTimeout = 0;
-        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 }

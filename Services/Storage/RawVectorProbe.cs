@@ -26,6 +26,23 @@ public sealed class RawVectorProbe(NpgsqlDataSource dataSource)
         SELECT split_part(version(), ' ', 2) || ', pgvector ' || (SELECT extversion FROM pg_extension WHERE extname = 'vector')
         """;
 
+    // The longest that anybody waits now for a lock of whoever builds or drops an index, and what that is at.
+    private const string IndexLockSql = """
+        WITH building AS (
+            SELECT pid, split_part(query, ' ', 1) AS verb FROM pg_stat_activity
+            WHERE state = 'active' AND query ~ '^(CREATE|DROP) INDEX CONCURRENTLY' AND datname = current_database()
+        )
+        SELECT coalesce((
+                   SELECT max(extract(epoch FROM clock_timestamp() - l.waitstart) * 1000)::float8
+                   FROM pg_locks l
+                   WHERE NOT l.granted AND l.pid NOT IN (SELECT pid FROM building)
+                     AND EXISTS (SELECT FROM building b WHERE b.pid = ANY (pg_blocking_pids(l.pid)))), 0),
+               (SELECT min(verb) FROM building)
+        """;
+
+    // {0} index.
+    private const string ReindexSql = "REINDEX INDEX {0}";
+
     /// <summary>Finds the nearest vectors of a workspace and reads their passages.</summary>
     /// <param name="workspaceId">The workspace.</param>
     /// <param name="space">The space.</param>
@@ -68,6 +85,39 @@ public sealed class RawVectorProbe(NpgsqlDataSource dataSource)
         return chunks;
     }
 
+    /// <summary>Removes what is dead from a space's table and its indexes.</summary>
+    public Task VacuumAsync(SpaceRow space, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        return ExecuteAsync("VACUUM ANALYZE " + space.VectorTable, cancellationToken);
+    }
+
+    /// <summary>Builds the HNSW index of a space anew, of full precision. Blocks writing.</summary>
+    public Task ReindexAsync(SpaceRow space, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        return ExecuteAsync(string.Format(CultureInfo.InvariantCulture, ReindexSql, space.IndexName(half: false)), cancellationToken);
+    }
+
+    /// <summary>The size of a space's HNSW index of full or half precision, in bytes; 0 when there is none.</summary>
+    public async Task<long> GetIndexSizeAsync(SpaceRow space, bool half, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        await using var command = dataSource.CreateCommand("SELECT coalesce(pg_relation_size(to_regclass($1)), 0)");
+        command.Parameters.Add(new() { Value = space.IndexName(half) });
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    /// <summary>Whether an index is being built or dropped concurrently, and how long others wait for that.</summary>
+    /// <returns>Milliseconds that the one has waited who has waited longest, and <c>CREATE</c>, <c>DROP</c> or null when neither is going on.</returns>
+    public async Task<(double WaitMilliseconds, string? Verb)> FindIndexLockWaitAsync(CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(IndexLockSql);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        return (reader.GetDouble(0), reader.IsDBNull(1) ? null : reader.GetString(1));
+    }
+
     /// <summary>How many connections an application has open.</summary>
     public async Task<int> CountConnectionsAsync(string application, CancellationToken cancellationToken)
     {
@@ -81,5 +131,12 @@ public sealed class RawVectorProbe(NpgsqlDataSource dataSource)
     {
         await using var command = dataSource.CreateCommand(VersionSql);
         return (string)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    private async Task ExecuteAsync(string sql, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(sql);
+        command.CommandTimeout = 0;
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 }

@@ -33,7 +33,7 @@ public sealed class RepairStore(NpgsqlDataSource dataSource)
 
     private const string RaiseGenerationsSql = "SELECT raise_generations($1)";
 
-    private const string DropIndexSql = "DROP INDEX CONCURRENTLY IF EXISTS {0}_hnsw";
+    private const string DropIndexSql = "DROP INDEX CONCURRENTLY IF EXISTS {0}";
 
     /// <summary>Mends faults.</summary>
     /// <param name="faults">What a check found.</param>
@@ -44,10 +44,18 @@ public sealed class RepairStore(NpgsqlDataSource dataSource)
         ArgumentNullException.ThrowIfNull(faults);
         ArgumentNullException.ThrowIfNull(spaces);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        var indexes = spaces.ToDictionary(s => s.SpaceId, s => s.IndexName(s.WantsHalfIndex));
         var tables = spaces.ToDictionary(s => s.SpaceId, s => s.VectorTable);
         foreach (var fault in faults.Where(f => f.Kind == "invalid_index"))
         {
-            await using var drop = new NpgsqlCommand(string.Format(null, DropIndexSql, tables[fault.SpaceId!.Value]), connection);
+            // Whoever is at the space's indexes now drops it as well.
+            await using var held = await VectorIndexLock.TryTakeAsync(dataSource, spaces.First(s => s.SpaceId == fault.SpaceId), cancellationToken);
+            if (held is null)
+            {
+                continue;
+            }
+
+            await using var drop = new NpgsqlCommand(string.Format(null, DropIndexSql, indexes[fault.SpaceId!.Value]), connection);
             await drop.ExecuteNonQueryAsync(cancellationToken);
         }
 

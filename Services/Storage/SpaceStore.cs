@@ -1,3 +1,4 @@
+using System.Globalization;
 using Npgsql;
 
 namespace RagPlatform.Storage;
@@ -13,6 +14,7 @@ namespace RagPlatform.Storage;
 /// <param name="DocumentPrompt">Text before a passage.</param>
 /// <param name="MaxTokens">Tokens after which a text is truncated; 0 when it is refused.</param>
 /// <param name="Lexical">Whether vectors compare words rather than meaning.</param>
+/// <param name="HalfIndex">Whether its HNSW indexes are to be of half precision; see <see cref="WantsHalfIndex"/>.</param>
 public sealed record SpaceRow(
     int SpaceId,
     string Id,
@@ -23,17 +25,34 @@ public sealed record SpaceRow(
     string QueryPrompt,
     string DocumentPrompt,
     int MaxTokens,
-    bool Lexical)
+    bool Lexical,
+    bool HalfIndex = false)
 {
     /// <summary>The columns that <see cref="Read"/> expects, of the table alias <c>s</c>.</summary>
     internal const string Columns =
-        "s.space_id, s.id, s.model, s.revision, s.dimensions, s.normalized, s.query_prompt, s.document_prompt, s.max_tokens, s.lexical";
+        "s.space_id, s.id, s.model, s.revision, s.dimensions, s.normalized, s.query_prompt, s.document_prompt, s.max_tokens, s.lexical, s.half_index";
 
     /// <summary>The table that holds its vectors. Safe as an identifier: the id is checked when the space is registered.</summary>
     public string VectorTable => "vectors_" + Id;
 
     /// <summary>The column type of its vectors: HNSW indexes <c>vector</c> up to 2,000 and <c>halfvec</c> up to 4,000 dimensions.</summary>
     public string VectorType => Dimensions > 2000 ? "halfvec" : "vector";
+
+    /// <summary>Whether its indexes are to be of less precision than its vectors, which decide about what the index finds.</summary>
+    public bool WantsHalfIndex => HalfIndex && VectorType == "vector";
+
+    /// <summary>The name of its HNSW index of full or of half precision.</summary>
+    internal string IndexName(bool half) => half ? "hnsw_half_" + Number(SpaceId) : VectorTable + "_hnsw";
+
+    /// <summary>The name of a workspace's own HNSW index.</summary>
+    internal string IndexName(bool half, int workspaceId) => $"hnsw_{(half ? "half_" : "")}{Number(SpaceId)}_{Number(workspaceId)}";
+
+    /// <summary>What such an index is over, of the table alias or nothing in <paramref name="prefix"/>; queries order by the same.</summary>
+    internal string IndexExpression(bool half, string prefix = "") =>
+        half ? $"({prefix}embedding::halfvec({Number(Dimensions)}))" : prefix + "embedding";
+
+    /// <summary>The type of that expression.</summary>
+    internal string IndexType(bool half) => half ? "halfvec" : VectorType;
 
     internal static SpaceRow Read(NpgsqlDataReader reader, int i) => new(
         reader.GetInt32(i),
@@ -45,7 +64,10 @@ public sealed record SpaceRow(
         reader.GetString(i + 6),
         reader.GetString(i + 7),
         reader.GetInt32(i + 8),
-        reader.GetBoolean(i + 9));
+        reader.GetBoolean(i + 9),
+        reader.GetBoolean(i + 10));
+
+    private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
 }
 
 /// <summary>Embedding spaces and the tables of their vectors.</summary>
@@ -54,6 +76,8 @@ public sealed class SpaceStore(NpgsqlDataSource dataSource)
     private const string FindSql = $"SELECT {SpaceRow.Columns} FROM spaces s WHERE s.id = $1";
 
     private const string ListSql = $"SELECT {SpaceRow.Columns} FROM spaces s ORDER BY s.space_id LIMIT 1000";
+
+    private const string SetHalfIndexSql = "UPDATE spaces SET half_index = $2 WHERE id = $1";
 
     private const string LockSql = "SELECT pg_advisory_xact_lock(7318349394477057)";
 
@@ -99,6 +123,19 @@ public sealed class SpaceStore(NpgsqlDataSource dataSource)
         }
 
         return spaces;
+    }
+
+    /// <summary>
+    /// Sets whether the HNSW indexes of a space are to be of half precision. The worker builds those that are wanted, and drops the others when they
+    /// are no more in use.
+    /// </summary>
+    /// <returns>False when there is no such space.</returns>
+    public async Task<bool> SetHalfIndexAsync(string id, bool half, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(SetHalfIndexSql);
+        command.Parameters.Add(new() { Value = id });
+        command.Parameters.Add(new() { Value = half });
+        return await command.ExecuteNonQueryAsync(cancellationToken) > 0;
     }
 
     /// <summary>Registers a space with the table for its vectors, unless it is registered already.</summary>

@@ -30,6 +30,7 @@ public static class StorageExtensions
         services.AddSingleton<PassageStore>();
         services.AddSingleton<VectorSearch>();
         services.AddSingleton<PlannerStore>();
+        services.AddSingleton<PartialIndexStore>();
         services.AddSingleton<RawVectorProbe>();
         services.AddSingleton<TaskQueue>();
         services.AddSingleton<IndexStore>();

@@ -9,12 +9,6 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
     /// <summary>The most dimensions that HNSW can index (of <c>halfvec</c>).</summary>
     public const int MaxDimensions = 4000;
 
-    private const string LockSql = "SELECT pg_try_advisory_xact_lock(731834939, $1)";
-
-    // The transaction that holds the lock is idle as long as the build runs. Being a statement without snapshot, this also lets go of the
-    // one before, whose snapshot the build would wait for.
-    private const string StayIdleSql = "SET LOCAL idle_in_transaction_session_timeout = 0";
-
     // 0: none, 1: valid, 2: being built, 3: left invalid by a build that failed.
     private const string StateSql = """
         SELECT coalesce((
@@ -55,9 +49,9 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
     private const string SizeSql = "SELECT pg_size_bytes($1)";
 
     // Of 20,000 clustered vectors and 60 queries, recall@10 with ef_construction 64 was 0.970 at ef_search 320 and 0.995 at 500; with 128, 0.997 and 1.
-    // {2} is CONCURRENTLY or nothing.
+    // {0} index, {1} table, {2} expression, {3} its type; {4} is CONCURRENTLY or nothing.
     private const string CreateSql = """
-        CREATE INDEX {2} {0}_hnsw ON {0} USING hnsw (embedding {1}_cosine_ops) WITH (m = 16, ef_construction = 128)
+        CREATE INDEX {4} {0} ON {1} USING hnsw ({2} {3}_cosine_ops) WITH (m = 16, ef_construction = 128)
         """;
 
     // By space: the rows that the look before counted.
@@ -99,20 +93,10 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
             return null;
         }
 
-        // The lock belongs to a transaction of its own, because CREATE INDEX CONCURRENTLY cannot run in one.
-        await using var guard = await dataSource.OpenConnectionAsync(cancellationToken);
-        await using var transaction = await guard.BeginTransactionAsync(cancellationToken);
-        await using (var tryLock = new NpgsqlCommand(LockSql, guard) { Parameters = { new() { Value = space.SpaceId } } })
+        await using var held = await VectorIndexLock.TryTakeAsync(dataSource, space, cancellationToken);
+        if (held is null)
         {
-            if (!(bool)(await tryLock.ExecuteScalarAsync(cancellationToken))!)
-            {
-                return null;
-            }
-        }
-
-        await using (var stayIdle = new NpgsqlCommand(StayIdleSql, guard))
-        {
-            await stayIdle.ExecuteNonQueryAsync(cancellationToken);
+            return null;
         }
 
         // Another worker may have been at it before.
@@ -150,9 +134,42 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         return await StateAsync(space, cancellationToken) == 1;
     }
 
+    /// <summary>Whether the space has an index of the precision that is wanted, and still one of the other.</summary>
+    public async Task<bool> HasObsoleteAsync(SpaceRow space, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        return await StateAsync(space, cancellationToken) == 1
+            && await StateAsync(space.IndexName(!space.WantsHalfIndex), cancellationToken) is 1 or 3;
+    }
+
+    /// <summary>Drops the index of the precision that is not wanted, beside reading and writing.</summary>
+    /// <returns>False when somebody else is at the indexes of the space: then it was not.</returns>
+    public async Task<bool> DropObsoleteAsync(SpaceRow space, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        await using var held = await VectorIndexLock.TryTakeAsync(dataSource, space, cancellationToken);
+        if (held is null)
+        {
+            return false;
+        }
+
+        await using var command = dataSource.CreateCommand("DROP INDEX CONCURRENTLY IF EXISTS " + space.IndexName(!space.WantsHalfIndex));
+        command.CommandTimeout = 0;
+        await command.ExecuteNonQueryAsync(cancellationToken);
+        return true;
+    }
+
     /// <summary>The statement that builds an index with the parameters of all our indexes.</summary>
     internal static string CreateStatement(string table, string type, bool concurrently) =>
-        string.Format(null, CreateSql, table, type, concurrently ? "CONCURRENTLY" : "");
+        string.Format(null, CreateSql, table + "_hnsw", table, "embedding", type, concurrently ? "CONCURRENTLY" : "");
+
+    /// <summary>The statement that builds the index of a space, of the precision that it wants, beside reading and writing.</summary>
+    internal static string CreateStatement(SpaceRow space)
+    {
+        var half = space.WantsHalfIndex;
+        return string.Format(
+            null, CreateSql, space.IndexName(half), space.VectorTable, space.IndexExpression(half), space.IndexType(half), "CONCURRENTLY");
+    }
 
     private async Task<(HnswBuildPlan Plan, BuildResources Resources)> PlanAsync(
         SpaceRow space, string? maintenanceMemory, CancellationToken cancellationToken)
@@ -168,13 +185,16 @@ public sealed class VectorIndexStore(NpgsqlDataSource dataSource)
         }
 
         var resources = await BuildResourceReader.ReadAsync(connection, cancellationToken);
-        return (HnswBuildPlan.Make(rows, space.Dimensions, space.VectorType == "halfvec" ? 2 : 4, memory, resources), resources);
+        return (HnswBuildPlan.Make(rows, space.Dimensions, space.IndexType(space.WantsHalfIndex) == "halfvec" ? 2 : 4, memory, resources), resources);
     }
 
-    private async Task<int> StateAsync(SpaceRow space, CancellationToken cancellationToken)
+    private Task<int> StateAsync(SpaceRow space, CancellationToken cancellationToken) =>
+        StateAsync(space.IndexName(space.WantsHalfIndex), cancellationToken);
+
+    private async Task<int> StateAsync(string index, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(StateSql);
-        command.Parameters.Add(new() { Value = space.VectorTable + "_hnsw" });
+        command.Parameters.Add(new() { Value = index });
         return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 

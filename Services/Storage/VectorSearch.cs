@@ -28,6 +28,7 @@ public enum VectorPlan
 /// <param name="EfSearch">How many candidates HNSW keeps, 1 to 1,000.</param>
 /// <param name="Scan">How many of the nearest vectors of the index are looked at; at least <paramref name="Limit"/>.</param>
 /// <param name="Timeout">Milliseconds after which PostgreSQL gives the statement up.</param>
+/// <param name="HalfIndex">Whether the index is of half precision; distances are those of the vectors themselves nevertheless.</param>
 public sealed record VectorQuery(
     int WorkspaceId,
     SpaceRow Space,
@@ -36,7 +37,8 @@ public sealed record VectorQuery(
     int Limit,
     int EfSearch = 100,
     int Scan = 0,
-    int Timeout = 5_000);
+    int Timeout = 5_000,
+    bool HalfIndex = false);
 
 /// <summary>What a search for nearest vectors found.</summary>
 /// <param name="Hits">The hits, nearest first.</param>
@@ -67,14 +69,15 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
                set_config('hnsw.max_scan_tuples', $3, true), set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true)
         """;
 
-    // {0} table, {1} type, {2} condition on documents, {3} condition of a partial index. The index only serves an order by the bare operator.
+    // {0} table, {1} type, {2} condition on documents, {3} condition of a partial index, {4} what the index is over, {5} its type. The index only serves an order by the bare operator
+    // on what it is over; where that is of less precision than the vectors, these decide about what it finds.
     // Conditions are met behind it, not in it: what is nearest among the $3 nearest of all is nearest of those that meet them. A scan that reads
     // on until enough meet them may pass by what lies on the other side of those that do not.
     private const string HnswSql = """
         WITH scanned AS MATERIALIZED (
             SELECT v.workspace_id, v.chunk_id, v.document_key, v.embedding <=> $2::real[]::{1} AS distance
             FROM {0} v {3}
-            ORDER BY v.embedding <=> $2::real[]::{1}
+            ORDER BY {4} <=> $2::real[]::{5}
             LIMIT $3
         ), candidates AS MATERIALIZED (
             SELECT v.chunk_id, v.document_key, v.distance FROM scanned v WHERE v.workspace_id = $1 {2}
@@ -230,7 +233,10 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
 
         // A partial index is only recognised by a constant, which is a number of ours.
         var partial = plan == VectorPlan.PartialHnsw ? string.Create(CultureInfo.InvariantCulture, $"WHERE v.workspace_id = {query.WorkspaceId}") : "";
-        command.CommandText = string.Format(CultureInfo.InvariantCulture, sql, query.Space.VectorTable, query.Space.VectorType, place, partial)
+        var space = query.Space;
+        command.CommandText = string.Format(
+            CultureInfo.InvariantCulture, sql, space.VectorTable, space.VectorType, place, partial,
+            space.IndexExpression(query.HalfIndex, "v."), space.IndexType(query.HalfIndex))
             + (withPassages ? PassagesSql : KeysSql);
         return command;
     }

@@ -57,7 +57,7 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
         INSERT INTO routes (workspace_id, serving_space) SELECT workspace_id, $6 FROM created
         """;
 
-    // Without its route no write of the workspace raises a task any more.
+    // Without its route no write of the workspace raises a task any more. What only selects is not done unless something reads it.
     private const string MarkDeletedSql = """
         WITH gone AS (
             UPDATE workspaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL RETURNING workspace_id
@@ -68,7 +68,7 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
         ), notified AS (
             SELECT pg_notify('rag_generations', workspace_id::text) FROM gone
         )
-        DELETE FROM routes r USING gone WHERE r.workspace_id = gone.workspace_id
+        DELETE FROM routes r USING gone, notified WHERE r.workspace_id = gone.workspace_id
         """;
 
     private const string PurgeDocumentsSql = """
@@ -91,6 +91,8 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
     private const string GenerationSql = """
         SELECT g.generation FROM generations g JOIN workspaces w USING (workspace_id) WHERE g.workspace_id = $1 AND w.deleted_at IS NULL
         """;
+
+    private const string FindLiveSql = "SELECT workspace_id FROM workspaces WHERE workspace_id = ANY ($1) AND deleted_at IS NULL";
 
     /// <summary>Creates a workspace that <paramref name="servingSpaceId"/> serves.</summary>
     /// <returns>False when there is a workspace of that name.</returns>
@@ -183,6 +185,21 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
         await using var command = dataSource.CreateCommand(GenerationSql);
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = workspaceId, NpgsqlDbType = NpgsqlDbType.Integer });
         return (long?)await command.ExecuteScalarAsync(cancellationToken);
+    }
+
+    /// <summary>Those of some workspaces that were not deleted.</summary>
+    public async Task<IReadOnlySet<int>> FindLiveAsync(int[] workspaceIds, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(FindLiveSql);
+        command.Parameters.Add(new() { Value = workspaceIds });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var live = new HashSet<int>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            live.Add(reader.GetInt32(0));
+        }
+
+        return live;
     }
 
     private static WorkspaceRow Read(NpgsqlDataReader reader) => new(

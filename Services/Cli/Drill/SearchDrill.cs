@@ -19,6 +19,8 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
     private static readonly TimeSpan s_wait = TimeSpan.FromSeconds(60);
 
     private int _reported;
+    private int _done;
+    private long _began;
 
     /// <summary>Makes the command.</summary>
     public static Command Create(CliContext context)
@@ -26,11 +28,15 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
         var filters = new Option<int>("--filters") { Description = "Random filters.", HelpName = "N", DefaultValueFactory = _ => 10_000 };
         var probes = new Option<int>("--probes") { Description = "Looks into other workspaces.", HelpName = "N", DefaultValueFactory = _ => 100_000 };
         var writes = new Option<int>("--writes") { Description = "Writes that must be seen.", HelpName = "N", DefaultValueFactory = _ => 10_000 };
+        var passages = new Option<int>("--passages")
+        {
+            Description = "Passages of the index that is churned; 0 to leave it out.", HelpName = "N", DefaultValueFactory = _ => 10_000,
+        };
         return BenchCommand.Create(
             context,
             "search",
-            "Random filters against an oracle, probes across workspaces, and stale answers through a second replica.",
-            [filters, probes, writes],
+            "Random filters against an oracle, probes across workspaces, stale answers through a second replica, and indexes after churn.",
+            [filters, probes, writes, passages],
             async bench =>
             {
                 await using var node = await SearchDrillNode.StartAsync(bench).ConfigureAwait(false);
@@ -39,6 +45,10 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
                 await drill.TryFiltersAsync(parse.GetValue(filters)).ConfigureAwait(false);
                 await drill.ProbeAsync(parse.GetValue(probes)).ConfigureAwait(false);
                 await drill.WriteAsync(parse.GetValue(writes)).ConfigureAwait(false);
+                if (parse.GetValue(passages) > 0)
+                {
+                    await SearchDrillIndex.RunAsync(bench, parse.GetValue(passages)).ConfigureAwait(false);
+                }
             });
     }
 
@@ -57,7 +67,7 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
         }
 
         var (wrong, matching) = (0, 0);
-        await ForEachAsync(count, async (i, random) =>
+        await ForEachAsync("filters", count, async (i, random) =>
         {
             var (workspace, query) = (random.Next(SearchDrillNode.Workspaces), random.Next(Queries));
             var mode = random.Next(2) == 0 ? SearchMode.Vector : SearchMode.Keyword;
@@ -83,7 +93,7 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
     private async Task ProbeAsync(int count)
     {
         var foreign = 0;
-        await ForEachAsync(count, async (i, random) =>
+        await ForEachAsync("probes", count, async (i, random) =>
         {
             var workspace = random.Next(SearchDrillNode.Workspaces);
             var other = (workspace + random.Next(1, SearchDrillNode.Workspaces)) % SearchDrillNode.Workspaces;
@@ -119,6 +129,7 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
     private async Task WriteAsync(int count)
     {
         const int lanes = 2 * AtOnce;
+        Begin();
         var stale = 0;
         await Task.WhenAll(Enumerable.Range(0, lanes).Select(async lane =>
         {
@@ -149,6 +160,8 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
                         Report($"stale: {last ?? "nothing"} became {current ?? "nothing"} in {name}");
                     }
                 }
+
+                Advance("writes", count);
             }
         })).ConfigureAwait(false);
         bench.Figures.Add("drill.search.writes", count);
@@ -174,10 +187,31 @@ internal sealed class SearchDrill(BenchContext bench, SearchDrillNode node)
         node.Replicas[i % node.Replicas.Length].SearchAsync(SearchDrillNode.Name(workspace), request, bench.CancellationToken);
 
     // The same seed makes the same requests, in whatever order they are sent.
-    private Task ForEachAsync(int count, Func<int, Random, Task> work) => Parallel.ForEachAsync(
-        Enumerable.Range(0, count),
-        new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = bench.CancellationToken },
-        async (i, _) => await work(i, new Random((bench.Seed * 7919) + i)).ConfigureAwait(false));
+    private Task ForEachAsync(string what, int count, Func<int, Random, Task> work)
+    {
+        Begin();
+        return Parallel.ForEachAsync(
+            Enumerable.Range(0, count),
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = bench.CancellationToken },
+            async (i, _) =>
+            {
+                await work(i, new Random((bench.Seed * 7919) + i)).ConfigureAwait(false);
+                Advance(what, count);
+            });
+    }
+
+    private void Begin() => (_began, _done) = (bench.Time.GetTimestamp(), 0);
+
+    // A tenth at a time: on a busy machine the whole takes long.
+    private void Advance(string what, int count)
+    {
+        var done = Interlocked.Increment(ref _done);
+        if (done % Math.Max(1, count / 10) == 0)
+        {
+            bench.Progress(FormattableString.Invariant(
+                $"{what}: {done} of {count}, {done / bench.Time.GetElapsedTime(_began).TotalSeconds:0} a second"));
+        }
+    }
 
     private void Report(string what)
     {

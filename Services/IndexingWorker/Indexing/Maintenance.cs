@@ -31,6 +31,8 @@ internal sealed partial class Maintenance(
     // By space: failures in a row, and when to try again.
     private readonly Dictionary<int, (int Failures, DateTimeOffset Until)> _failedBuilds = [];
 
+    private readonly Dictionary<int, long> _replacedAt = [];
+
     /// <summary>Does one step of everything.</summary>
     /// <returns>Whether another step at once would find more to do.</returns>
     public async Task<bool> RunOnceAsync(CancellationToken cancellationToken)
@@ -106,12 +108,27 @@ internal sealed partial class Maintenance(
                     {
                         await BuildIndexAsync(space, failures, cancellationToken);
                     }
+
+                    await DropObsoleteAsync(space, cancellationToken);
                 }
 
                 return 0;
             },
             cancellationToken);
         return false;
+    }
+
+    private async Task DropObsoleteAsync(SpaceRow space, CancellationToken cancellationToken)
+    {
+        if (!await indexes.HasObsoleteAsync(space, cancellationToken))
+        {
+            _replacedAt.Remove(space.SpaceId);
+        }
+        else if (!_replacedAt.TryAdd(space.SpaceId, time.GetTimestamp()) && time.GetElapsedTime(_replacedAt[space.SpaceId]) >= options.Value.ReplacedIndexDelay
+            && await indexes.DropObsoleteAsync(space, cancellationToken))
+        {
+            LogReplaced(space.Id);
+        }
     }
 
     private async Task BuildIndexAsync(SpaceRow space, int failures, CancellationToken cancellationToken)
@@ -155,6 +172,9 @@ internal sealed partial class Maintenance(
 
     [LoggerMessage(1, LogLevel.Information, "Built the index of space {Space} in {DurationSeconds} s (parallel: {Parallel}).")]
     private partial void LogBuilt(string space, double durationSeconds, bool parallel);
+
+    [LoggerMessage(5, LogLevel.Information, "Dropped the index of space {Space} that another precision replaces.")]
+    private partial void LogReplaced(string space);
 
     [LoggerMessage(2, LogLevel.Warning, "Maintenance step {Step} failed and is repeated later: {Reason}")]
     private partial void LogFailed(string step, string reason);

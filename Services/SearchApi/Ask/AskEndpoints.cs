@@ -33,6 +33,8 @@ internal static partial class AskEndpoints
     /// <summary>Maps it on the group <c>/v1/workspaces/{workspace}</c>.</summary>
     public static void MapAsk(this RouteGroupBuilder workspaceGroup) =>
         workspaceGroup.MapPost("/ask", AskAsync)
+            // Ask:Timeout ends the answer, with an event that says so; finding passages has a limit of its own.
+            .DisableRequestTimeout()
             .WithTags("Search")
             .WithName("Ask")
             .WithSummary("Ask a question; the answer is streamed, with citations")
@@ -102,6 +104,7 @@ internal static partial class AskEndpoints
         var updates = chat.CompleteChatStreamingAsync(
             [new SystemChatMessage(Instructions), new UserChatMessage(Prompt(question, hits))], cancellationToken: deadline.Token);
         var answer = new StringBuilder();
+        var isComplete = false;
         await using var pieces = updates.GetAsyncEnumerator(deadline.Token);
         while (true)
         {
@@ -110,16 +113,21 @@ internal static partial class AskEndpoints
             {
                 if (!await pieces.MoveNextAsync())
                 {
-                    break;
+                    if (isComplete)
+                    {
+                        break;
+                    }
+
+                    // Some report an error midway as just another event, and end.
+                    failure = "The chat endpoint broke off.";
                 }
             }
-            catch (ClientResultException e)
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                failure = string.Create(CultureInfo.InvariantCulture, $"The chat endpoint answered {e.Status}.");
-            }
-            catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
-            {
-                failure = "The chat endpoint did not answer in time, or broke off.";
+                // Whatever it is, it came from the endpoint: a refusal, silence, or what is no answer.
+                failure = e is ClientResultException { Status: > 0 } refused
+                    ? string.Create(CultureInfo.InvariantCulture, $"The chat endpoint answered {refused.Status}.")
+                    : "The chat endpoint did not answer in time, or broke off.";
             }
 
             if (failure is not null)
@@ -128,6 +136,7 @@ internal static partial class AskEndpoints
                 yield break;
             }
 
+            isComplete |= pieces.Current.FinishReason is not null;
             foreach (var part in pieces.Current.ContentUpdate)
             {
                 if (part.Text is { Length: > 0 } text)

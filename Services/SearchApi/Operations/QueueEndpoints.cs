@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using Microsoft.AspNetCore.Http.HttpResults;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Problems;
@@ -19,6 +20,11 @@ internal static class QueueEndpoints
             .WithName("ListCooldowns")
             .WithSummary("Embedding spaces whose provider failed lately, and when each is tried again")
             .WithDescription("Documents wait meanwhile, and pay for it with no attempt.");
+        group.MapPut("/indexing/spaces/{space}/half-index", SetHalfIndexAsync)
+            .WithTags("Operations")
+            .WithName("SetHalfIndex")
+            .WithSummary("Let the vector indexes of an embedding space be of half precision, or not")
+            .WithDescription("The index that is wanted is built beside the one that serves, and replaces it. See docs/search.md.");
         return group;
     }
 
@@ -40,6 +46,13 @@ internal static class QueueEndpoints
         await queue.WeighAsync(workspace.Row.Name, weight.Weight, cancellationToken)
             ? TypedResults.Ok(weight)
             : ApiProblems.NotFound("workspace", workspace.Row.Name);
+
+    internal static async Task<Results<NoContent, ValidationProblem, ProblemHttpResult>> SetHalfIndexAsync(
+        [Description("The id of the space, as workspaces show it.")] string space,
+        [Description("Whether its indexes are to be of half precision.")] bool enabled,
+        SpaceStore spaces,
+        CancellationToken cancellationToken) =>
+        await spaces.SetHalfIndexAsync(space, enabled, cancellationToken) ? TypedResults.NoContent() : ApiProblems.NotFound("space", space);
 
     internal static async Task<Ok<Page<SpaceCooldown>>> ListCooldownsAsync(TaskQueue queue, CancellationToken cancellationToken) =>
         TypedResults.Ok(new Page<SpaceCooldown>(

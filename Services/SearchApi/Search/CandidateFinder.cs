@@ -22,7 +22,7 @@ internal sealed class CandidateFinder(PassageStore passages, VectorSearch vector
     public int FirstDepth(SearchJob job) =>
         Math.Max(
             (job.Depth * (job.Request.GroupBy == SearchGrouping.Document ? PassagesADocument : 1)) + Spare,
-            job.Mode == SearchMode.Hybrid ? options.Value.FusionDepth : 0);
+            job.Mode == SearchMode.Hybrid || job.Boosts.Count > 0 || job.Request.Diversity > 0 ? options.Value.FusionDepth : 0);
 
     /// <summary>How many vectors it finds first.</summary>
     public int VectorsFor(SearchJob job) => IsPlain(job) ? job.Depth : FirstDepth(job);
@@ -63,7 +63,8 @@ internal sealed class CandidateFinder(PassageStore passages, VectorSearch vector
             limit,
             Math.Clamp(Math.Max(plan.Ef, limit), 1, 1000),
             Math.Max(plan.Scan, limit),
-            (int)options.Value.Timeout.TotalMilliseconds);
+            (int)options.Value.Timeout.TotalMilliseconds,
+            plan.HalfIndex);
         job.VectorPlan = plan.Plan;
         var result = await job.TimeAsync(vectors.FindAsync(query, plan.Plan, withPassages, cancellationToken));
         if (plan.Plan is VectorPlan.Hnsw or VectorPlan.PartialHnsw && result.Candidates < limit + plan.Spare)

@@ -13,7 +13,8 @@ internal sealed record PopularQuery(int WorkspaceId, string Workspace, SearchReq
 /// Counts the searches of this process. Older ones count less, and what is asked for seldom is forgotten, so memory is bounded. Only first pages of
 /// text queries are counted: they are what many ask alike.
 /// </summary>
-internal sealed class PopularQueries
+/// <param name="isCounting">False when nobody needs the counts: then no search is remembered.</param>
+internal sealed class PopularQueries(bool isCounting = true)
 {
     /// <summary>How many different searches are counted at most.</summary>
     public const int MaxEntries = 2_000;
@@ -30,7 +31,7 @@ internal sealed class PopularQueries
     /// <param name="hash">Equal for requests that have the same answer.</param>
     public void Count(WorkspaceRow workspace, SearchRequest request, string hash)
     {
-        if (request.Offset == 0 && request.Vector is null)
+        if (isCounting && request.Offset == 0 && request.Vector is null)
         {
             Add(new(workspace.WorkspaceId, workspace.Name, request with { MinGeneration = null }), hash, 1, isNew: true);
         }
@@ -81,6 +82,27 @@ internal sealed class PopularQueries
                 {
                     entry.New += count;
                 }
+            }
+        }
+    }
+
+    /// <summary>The workspaces whose searches are remembered.</summary>
+    public IReadOnlyList<int> Workspaces()
+    {
+        lock (_lock)
+        {
+            return [.. _entries.Keys.Select(key => key.WorkspaceId).Distinct()];
+        }
+    }
+
+    /// <summary>Forgets the searches of a workspace.</summary>
+    public void Forget(int workspaceId)
+    {
+        lock (_lock)
+        {
+            foreach (var key in _entries.Keys.Where(key => key.WorkspaceId == workspaceId).ToList())
+            {
+                _entries.Remove(key);
             }
         }
     }

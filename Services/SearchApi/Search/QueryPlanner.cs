@@ -22,7 +22,11 @@ internal sealed record SearchPlan(
     long Chunks,
     double MatchingChunks,
     bool FewMatch,
-    IReadOnlyList<SearchAlternative> Alternatives);
+    IReadOnlyList<SearchAlternative> Alternatives)
+{
+    /// <summary>Whether the index is of half precision.</summary>
+    public bool HalfIndex { get; init; }
+}
 
 /// <summary>Chooses how vectors are found, by how many there are and how many of them meet the filter.</summary>
 internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> options, TimeProvider time)
@@ -102,8 +106,8 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
 
         if (recall != SearchRecall.Exact)
         {
-            AddIndex(VectorPlan.Hnsw, statistics.HasIndex, rows);
-            AddIndex(VectorPlan.PartialHnsw, statistics.HasPartialIndex, statistics.Chunks);
+            AddIndex(VectorPlan.Hnsw, statistics.HasIndex, statistics.HalfIndex, rows);
+            AddIndex(VectorPlan.PartialHnsw, statistics.HasPartialIndex, statistics.HalfPartialIndex, statistics.Chunks);
         }
 
         all.Sort((a, b) => a.Alternative.Cost.CompareTo(b.Alternative.Cost));
@@ -117,9 +121,12 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
             statistics.Chunks,
             matching,
             FewMatch: false,
-            [.. all.Select(a => a.Alternative)]);
+            [.. all.Select(a => a.Alternative)])
+        {
+            HalfIndex = plan == VectorPlan.PartialHnsw ? statistics.HalfPartialIndex : statistics.HalfIndex,
+        };
 
-        void AddIndex(VectorPlan index, bool exists, double size)
+        void AddIndex(VectorPlan index, bool exists, bool half, double size)
         {
             if (!exists)
             {
@@ -142,7 +149,7 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
             // Beyond what the index keeps at once, rows come in rounds that are not in order among each other: all of them are read.
             var rows = (int)Math.Min(visited <= MaxEf ? Math.Ceiling(read / share) : visited, MaxScan);
             Add(index, ef, rows, CandidateCost * (visited <= MaxEf ? visited : visited * IterationCost),
-                $"looks at the nearest {rows} of the index, {(visited <= MaxEf ? read : candidates)} of which are to be expected to meet the conditions");
+                $"looks at the nearest {rows} of the index{(half ? " of half precision" : "")}, {(visited <= MaxEf ? read : candidates)} of which are to be expected to meet the conditions");
         }
 
         void Add(VectorPlan path, int ef, int scan, double cost, string reason) => all.Add((path, ef, scan, new(Describe(path), Math.Round(cost, 1), reason)));

@@ -23,7 +23,7 @@ internal static class SearchEndpoints
         builder.Services.AddSingleton<SearchGate>();
         builder.Services.AddSingleton<ResultCache>();
         builder.Services.AddSingleton<SearchService>();
-        builder.Services.AddSingleton<PopularQueries>();
+        builder.Services.AddSingleton(services => new PopularQueries(services.GetRequiredService<IOptions<SearchOptions>>().Value.WarmUpQueries > 0));
         builder.Services.AddSingleton<WarmUp>();
         builder.Services.AddHostedService(services => services.GetRequiredService<WarmUp>());
         builder.Services.AddHealthChecks().AddCheck<WarmUp>("warm-up");

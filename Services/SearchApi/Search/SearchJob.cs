@@ -12,7 +12,10 @@ namespace RagPlatform.SearchApi.Search;
 internal sealed class SearchJob(
     WorkspaceRow workspace, SearchRequest request, Filter? filter, IReadOnlyList<(SearchBoost Boost, Filter? Filter)> boosts, TimeProvider time)
 {
-    private long _databaseTicks;
+    private readonly Lock _lock = new();
+    private TimeSpan _databaseTime;
+    private long _databaseBegan;
+    private int _databaseCalls;
 
     public WorkspaceRow Workspace { get; } = workspace;
 
@@ -58,15 +61,43 @@ internal sealed class SearchJob(
 
     public TimeSpan EmbeddingTime { get; set; }
 
-    public TimeSpan DatabaseTime => TimeSpan.FromTicks(Volatile.Read(ref _databaseTicks));
+    /// <summary>How long the database was waited for. Calls at the same time count once, so it is never more than the search took.</summary>
+    public TimeSpan DatabaseTime
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _databaseCalls == 0 ? _databaseTime : _databaseTime + time.GetElapsedTime(_databaseBegan);
+            }
+        }
+    }
 
     /// <summary>Awaits work of the database, and counts its time.</summary>
     public async Task<T> TimeAsync<T>(Task<T> work)
     {
-        var started = time.GetTimestamp();
-        var result = await work;
-        Interlocked.Add(ref _databaseTicks, time.GetElapsedTime(started).Ticks);
-        return result;
+        lock (_lock)
+        {
+            if (_databaseCalls++ == 0)
+            {
+                _databaseBegan = time.GetTimestamp();
+            }
+        }
+
+        try
+        {
+            return await work;
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                if (--_databaseCalls == 0)
+                {
+                    _databaseTime += time.GetElapsedTime(_databaseBegan);
+                }
+            }
+        }
     }
 
     /// <summary>The access paths, as <c>bm25+hnsw</c>; <c>hnsw&gt;exact</c> when the index did not find enough.</summary>

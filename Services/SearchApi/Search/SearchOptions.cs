@@ -14,7 +14,7 @@ public sealed class SearchOptions
     [Range(0, 1_000_000)]
     public int ExactVectors { get; set; } = 3_000;
 
-    /// <summary>How many of the best hits of each kind are fused at least.</summary>
+    /// <summary>How many of the best hits of each kind are fused, boosted or reordered for diversity at least.</summary>
     /// <value>10 to 1,000 passages. The default is 100; more makes no difference to nDCG@10.</value>
     [Range(10, 1_000)]
     public int FusionDepth { get; set; } = 100;
@@ -83,7 +83,7 @@ public sealed class SearchOptions
     public TimeSpan WarmUpTimeout { get; set; } = TimeSpan.FromSeconds(3);
 
     /// <summary>From how many chunks on a workspace that is at most 60 % of its space gets an HNSW index of its own; it loses it at half of that.</summary>
-    /// <value>0 (never) to 100,000,000 chunks. The default is 20,000.</value>
+    /// <value>0 (never: those that are there are dropped) to 100,000,000 chunks. The default is 20,000.</value>
     [Range(0, 100_000_000)]
     public int PartialIndexChunks { get; set; } = 20_000;
 

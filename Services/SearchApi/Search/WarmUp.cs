@@ -46,9 +46,13 @@ internal sealed partial class WarmUp(
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
         Task.FromResult(_isReady ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("Popular searches are being prepared."));
 
-    /// <summary>Writes to Valkey what was asked for since it was called last; what Valkey does not take is written the next time.</summary>
+    /// <summary>
+    /// Writes to Valkey what was asked for since it was called last; what Valkey does not take is written the next time. Forgets, here and there, what
+    /// was asked of workspaces that were deleted meanwhile.
+    /// </summary>
     internal async Task SaveAsync(CancellationToken cancellationToken)
     {
+        await ForgetDeletedAsync(cancellationToken);
         var asked = popular.TakeNew();
         if (asked.Count > 0 && !(await PatientlyAsync(db => SaveAsync(db, asked), cancellationToken)).Answered)
         {
@@ -91,7 +95,19 @@ internal sealed partial class WarmUp(
         finally
         {
             signal.Raised -= OnRaised;
-            await SaveAsync(CancellationToken.None);
+            await SaveAtLastAsync();
+        }
+    }
+
+    private async Task SaveAtLastAsync()
+    {
+        try
+        {
+            await (_isReady ? SaveAsync(CancellationToken.None) : Task.CompletedTask);
+        }
+        catch (Exception e)
+        {
+            LogFailed(e.GetType().Name);
         }
     }
 
@@ -100,10 +116,11 @@ internal sealed partial class WarmUp(
         await schema.Ready.WaitAsync(stoppingToken);
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
         deadline.CancelAfter(options.Value.WarmUpTimeout);
+        var warming = RestoreAndWarmAsync(deadline.Token);
         try
         {
-            await RestoreAsync(deadline.Token);
-            LogWarmed(await WarmAsync(popular.Top(null, options.Value.WarmUpQueries), deadline.Token));
+            // A search that was begun goes on, because others may wait for it: readiness does not.
+            LogWarmed(await warming.WaitAsync(deadline.Token));
         }
         catch (Exception e) when (!stoppingToken.IsCancellationRequested)
         {
@@ -112,7 +129,14 @@ internal sealed partial class WarmUp(
         finally
         {
             _isReady = true;
+            _ = warming.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
+    }
+
+    private async Task<int> RestoreAndWarmAsync(CancellationToken cancellationToken)
+    {
+        await RestoreAsync(cancellationToken);
+        return await WarmAsync(popular.Top(null, options.Value.WarmUpQueries), cancellationToken);
     }
 
     private async Task<bool> SaveAsync(IDatabase db, IReadOnlyList<(PopularQuery Query, double Count)> asked)
@@ -146,23 +170,52 @@ internal sealed partial class WarmUp(
         }
     }
 
+    private async Task ForgetDeletedAsync(CancellationToken cancellationToken)
+    {
+        var (answered, members) = await PatientlyAsync(db => db.SortedSetRangeByRankAsync(Key), cancellationToken);
+        var remembered = (answered ? members! : []).Select(member => (Member: member, Query: Read(member))).ToList();
+        int[] known = [.. remembered.Where(r => r.Query is not null).Select(r => r.Query!.WorkspaceId).Concat(popular.Workspaces()).Distinct()];
+        if (known.Length == 0)
+        {
+            return;
+        }
+
+        var live = await workspaces.FindLiveAsync(known, cancellationToken);
+        foreach (var workspaceId in known.Where(id => !live.Contains(id)))
+        {
+            popular.Forget(workspaceId);
+        }
+
+        RedisValue[] dead = [.. remembered.Where(r => r.Query is not null && !live.Contains(r.Query.WorkspaceId)).Select(r => r.Member)];
+        if (dead.Length > 0)
+        {
+            await PatientlyAsync(db => db.SortedSetRemoveAsync(Key, dead), cancellationToken);
+        }
+    }
+
     private async Task RestoreAsync(CancellationToken cancellationToken)
     {
         var (answered, entries) = await PatientlyAsync(
             db => db.SortedSetRangeByRankWithScoresAsync(Key, 0, options.Value.WarmUpQueries - 1, Order.Descending), cancellationToken);
         foreach (var entry in answered ? entries! : [])
         {
-            try
+            if (Read(entry.Element) is { } query)
             {
-                if (JsonSerializer.Deserialize<PopularQuery>((byte[])entry.Element!, RagJson.Options) is { Request: { } request } query)
-                {
-                    popular.Restore(query, ResultCache.HashOf(request), entry.Score);
-                }
+                popular.Restore(query, ResultCache.HashOf(query.Request), entry.Score);
             }
-            catch (JsonException)
-            {
-                // Written by another version.
-            }
+        }
+    }
+
+    private static PopularQuery? Read(RedisValue member)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<PopularQuery>((byte[])member!, RagJson.Options) is { Request: not null } query ? query : null;
+        }
+        catch (JsonException)
+        {
+            // Written by another version.
+            return null;
         }
     }
 
@@ -173,6 +226,12 @@ internal sealed partial class WarmUp(
         {
             if (time.GetElapsedTime(changedAt) >= s_step && _changed.TryRemove(new(workspaceId, changedAt)))
             {
+                if (!(await workspaces.FindLiveAsync([workspaceId], cancellationToken)).Contains(workspaceId))
+                {
+                    await ForgetDeletedAsync(cancellationToken);
+                    continue;
+                }
+
                 using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
                 deadline.CancelAfter(options.Value.WarmUpTimeout);
                 await WarmAsync(popular.Top(workspaceId, options.Value.WarmUpQueries), deadline.Token);

@@ -200,6 +200,18 @@ public sealed class OperationTests(ApiFixture api) : IClassFixture<ApiFixture>
         Assert.Equal(HttpStatusCode.Forbidden, refused.Status);
     }
 
+    [Fact]
+    public async Task SetHalfIndex_OfASpace_IsTakenOrNotFound()
+    {
+        var workspace = await api.CreateWorkspaceAsync();
+        var space = (await api.Client.FindWorkspaceAsync(workspace, Cancellation))!.Space;
+
+        using var taken = await api.Http.PutAsync($"/v1/indexing/spaces/{space}/half-index?enabled=false", null, Cancellation);
+        using var unknown = await api.Http.PutAsync("/v1/indexing/spaces/nothing/half-index?enabled=true", null, Cancellation);
+
+        Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.NotFound), (taken.StatusCode, unknown.StatusCode));
+    }
+
     [Theory]
     [InlineData(0, HttpStatusCode.BadRequest)]
     [InlineData(101, HttpStatusCode.BadRequest)]

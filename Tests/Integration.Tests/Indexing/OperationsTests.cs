@@ -12,6 +12,25 @@ public sealed class OperationsTests(TestDatabase database) : IClassFixture<TestD
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
+    public async Task HalfIndex_OfASpace_ReplacesTheIndexAndBack()
+    {
+        await using var worker = await WorkerHost.StartAsync(
+            database, ("Indexing:HnswMinRows", "50"), ("Indexing:MaintenanceInterval", "00:00:00.100"), ("Indexing:ReplacedIndexDelay", "00:00:00"));
+        var spaces = new SpaceStore(database.DataSource);
+        var workspace = await TestWorkspace.CreateAsync(database, "halved", dimensions: 20);
+        await workspace.PutAsync([.. Enumerable.Range(0, 60).Select(i => ($"d{i:000}", $"Text {i}."))]);
+        await WorkerHost.WaitUntilIdleAsync(database);
+        var (full, half) = ($"{workspace.Space.VectorTable}_hnsw", $"hnsw_half_{workspace.Space.SpaceId}");
+        await WaitUntilOnlyAsync(full, half);
+
+        Assert.False(await spaces.SetHalfIndexAsync("nothing", true, Cancellation));
+        Assert.True(await spaces.SetHalfIndexAsync(workspace.Space.Id, true, Cancellation));
+        await WaitUntilOnlyAsync(half, full);
+        Assert.True(await spaces.SetHalfIndexAsync(workspace.Space.Id, false, Cancellation));
+        await WaitUntilOnlyAsync(full, half);
+    }
+
+    [Fact]
     public async Task Reindex_Workspace_EveryDocumentIsWorkedOnAndNothingIsEmbeddedAgain()
     {
         await using var worker = await WorkerHost.StartAsync(database);
@@ -105,4 +124,18 @@ public sealed class OperationsTests(TestDatabase database) : IClassFixture<TestD
 
     private Task<DateTime> IndexedAtAsync(int workspaceId) => WorkerHost.QueryAsync<DateTime>(
         database, $"SELECT min(indexed_at) FROM indexed_documents WHERE workspace_id = {workspaceId}");
+
+    // Waits until one index can be used and there is no other.
+    private async Task WaitUntilOnlyAsync(string index, string other)
+    {
+        var sql = $"""
+            SELECT (SELECT count(*) FROM pg_index WHERE indisvalid AND indexrelid = to_regclass('{index}'))
+                 - (SELECT count(*) FROM pg_class WHERE oid = to_regclass('{other}'))
+            """;
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (await WorkerHost.QueryAsync<long>(database, sql) < 1)
+        {
+            await Task.Delay(20, limit.Token);
+        }
+    }
 }

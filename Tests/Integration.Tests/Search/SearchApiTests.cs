@@ -122,6 +122,23 @@ public sealed class SearchApiTests(SearchNode node) : IClassFixture<SearchNode>
         Assert.Equal(all.Hits.Select(h => h.ChunkId), pages);
     }
 
+    [Theory]
+    [InlineData(SearchMode.Keyword)]
+    [InlineData(SearchMode.Vector)]
+    [InlineData(SearchMode.Hybrid)]
+    public async Task Search_WithABoostOfADocumentBehindThePage_BringsItToTheFront(SearchMode mode)
+    {
+        var query = new SearchRequest("wing layer heat bolt", mode, 200, GroupBy: SearchGrouping.Document);
+        var last = (await SearchAsync(query)).Hits[^1].DocumentId;
+
+        var boosted = await SearchAsync(query with
+        {
+            Limit = 1, GroupBy = SearchGrouping.Passage, Boosts = [new(100, JsonElement.Parse($$"""{"$id": "{{last}}"}"""))],
+        });
+
+        Assert.Equal(last, boosted.Hits[0].DocumentId);
+    }
+
     [Fact]
     public async Task Search_WithHighlightsNeighboursAndPassages_AddsThem()
     {

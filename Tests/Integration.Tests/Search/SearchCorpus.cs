@@ -32,10 +32,11 @@ internal sealed class SearchCorpus
 
     public int WorkspaceId => Workspace.WorkspaceId;
 
-    public static async Task<SearchCorpus> CreateAsync(TestDatabase database, string name, string language, CancellationToken cancellationToken)
+    public static async Task<SearchCorpus> CreateAsync(
+        TestDatabase database, string name, string language, CancellationToken cancellationToken, int dimensions = Dimensions)
     {
         var space = await new SpaceStore(database.DataSource).EnsureAsync(
-            new(0, "test_16_0", "test", "", Dimensions, true, "", "", 0, false), cancellationToken);
+            new(0, $"test_{dimensions}_0", "test", "", dimensions, true, "", "", 0, false), cancellationToken);
         var workspaces = new WorkspaceStore(database.DataSource);
         Assert.True(await workspaces.CreateAsync(name, language, new("markdown", 1200, 200), space.SpaceId, cancellationToken));
         return new(database.DataSource, (await workspaces.FindAsync(name, cancellationToken))!);
@@ -118,9 +119,9 @@ internal sealed class SearchCorpus
     }
 
     /// <summary>A vector of unit length.</summary>
-    public static float[] RandomVector(Random random)
+    public static float[] RandomVector(Random random, int dimensions = Dimensions)
     {
-        var vector = Enumerable.Range(0, Dimensions).Select(_ => (random.NextSingle() * 2) - 1).ToArray();
+        var vector = Enumerable.Range(0, dimensions).Select(_ => (random.NextSingle() * 2) - 1).ToArray();
         var norm = MathF.Sqrt(vector.Sum(x => x * x));
         return [.. vector.Select(x => x / norm)];
     }

@@ -54,25 +54,6 @@ public sealed class VectorSearchTests(TestDatabase database) : IClassFixture<Tes
     }
 
     [Fact]
-    public async Task CreatePartialIndex_ForAWorkspace_IsKnownUsedAndDropped()
-    {
-        var random = new Random(24);
-        var (corpus, vectors) = await CreateAsync("partial", random, 300);
-        var (space, store) = (corpus.Workspace.Serving, new PlannerStore(database.DataSource));
-        await store.CreatePartialIndexAsync(corpus.WorkspaceId, space, Cancelled);
-
-        Assert.True((await store.GetStatisticsAsync(corpus.WorkspaceId, space, Cancelled)).HasPartialIndex);
-        var share = Assert.Single(await store.ListSharesAsync(1_000_000, Cancelled));
-        Assert.Equal((corpus.WorkspaceId, 300, true, true), (share.WorkspaceId, share.Chunks, share.HasPartialIndex, share.IsAlive));
-        var (hits, candidates) = await _search.FindAsync(
-            new(corpus.WorkspaceId, space, vectors[7].Vector, null, 5, Scan: 20), VectorPlan.PartialHnsw, withPassages: false, Cancelled);
-        Assert.Equal((vectors[7].ChunkId, 5, 20), (hits[0].ChunkId, hits.Count, candidates));
-
-        await store.DropPartialIndexAsync(corpus.WorkspaceId, space, Cancelled);
-        Assert.False((await store.GetStatisticsAsync(corpus.WorkspaceId, space, Cancelled)).HasPartialIndex);
-    }
-
-    [Fact]
     public async Task Find_AfterADocumentIsDeleted_DoesNotFindIt()
     {
         var random = new Random(22);

@@ -22,6 +22,28 @@ public sealed class PopularQueriesTests
     }
 
     [Fact]
+    public void Forget_OfAWorkspace_LeavesThoseOfOthers()
+    {
+        Ask(1, "gone", 3);
+        Ask(2, "stays", 3);
+
+        _popular.Forget(1);
+
+        Assert.Equal(["stays"], Texts(null, 10));
+        Assert.Equal([2], _popular.Workspaces());
+        Assert.Equal("stays", Assert.Single(_popular.TakeNew()).Query.Request.Query);
+    }
+
+    [Fact]
+    public void Count_WhenNobodyNeedsIt_RemembersNothing()
+    {
+        var popular = new PopularQueries(isCounting: false);
+        Ask(1, "asked", 3, popular: popular);
+
+        Assert.Empty(popular.Workspaces());
+    }
+
+    [Fact]
     public void Count_OfFurtherPagesAndVectors_IsIgnored()
     {
         Ask(1, "page", 3, request => request with { Offset = 10 });
@@ -79,12 +101,12 @@ public sealed class PopularQueriesTests
         }
     }
 
-    private void Ask(int workspaceId, string text, int times, Func<SearchRequest, SearchRequest>? change = null)
+    private void Ask(int workspaceId, string text, int times, Func<SearchRequest, SearchRequest>? change = null, PopularQueries? popular = null)
     {
         var request = change is null ? new SearchRequest(text) : change(new(text));
         for (var i = 0; i < times; i++)
         {
-            _popular.Count(Workspace(workspaceId), request, text);
+            (popular ?? _popular).Count(Workspace(workspaceId), request, text);
         }
     }
 

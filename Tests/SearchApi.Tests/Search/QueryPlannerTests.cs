@@ -29,6 +29,19 @@ public sealed class QueryPlannerTests
             QueryPlanner.Choose(new(100_000, 1, 10_000_000, true, true, []), 100_000, false, 10, SearchRecall.Balanced).Plan);
 
     [Fact]
+    public void Choose_OfIndexesOfHalfPrecision_SaysWhichOneIs()
+    {
+        var statistics = new VectorStatistics(100_000, 1, 10_000_000, true, true, [], HalfIndex: false, HalfPartialIndex: true);
+
+        var own = QueryPlanner.Choose(statistics, 100_000, false, 10, SearchRecall.Balanced);
+        var common = QueryPlanner.Choose(statistics with { HasPartialIndex = false, TableRows = 100_000 }, 100_000, false, 10, SearchRecall.Balanced);
+
+        Assert.Equal((VectorPlan.PartialHnsw, true), (own.Plan, own.HalfIndex));
+        Assert.Equal((VectorPlan.Hnsw, false), (common.Plan, common.HalfIndex));
+        Assert.Contains("half precision", own.Alternatives[0].Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Choose_WithoutIndex_ComparesAll() =>
         Assert.Equal(
             VectorPlan.ExactWorkspace,

@@ -50,7 +50,7 @@ public sealed class PartialIndexStore(NpgsqlDataSource dataSource)
 
     // {0} index, {1} table, {2} expression, {3} its type, {4} workspace: numbers and checked ids of ours. Neither blocks reading or writing.
     private const string CreateSql = """
-        CREATE INDEX CONCURRENTLY {0} ON {1} USING hnsw ({2} {3}_cosine_ops) WITH (m = 16, ef_construction = 128) WHERE workspace_id = {4}
+        CREATE INDEX CONCURRENTLY {0} ON {1} USING hnsw ({2} {3}_cosine_ops) WITH (m = 16, ef_construction = 256) WHERE workspace_id = {4}
         """;
 
     private const string DropSql = "DROP INDEX CONCURRENTLY IF EXISTS {0}";

@@ -37,7 +37,7 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
     private const double IterationCost = 1.5;
 
     // Enough for a recall of 0.99 in an index of so many vectors. The more there are, the more of them are as near as those that are wanted.
-    private const int BalancedEf = 400;
+    private const int BalancedEf = 320;
     private const double BalancedRows = 20_000;
     private const double EfGrowth = 0.6;
 

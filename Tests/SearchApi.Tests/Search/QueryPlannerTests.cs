@@ -72,7 +72,7 @@ public sealed class QueryPlannerTests
         var ef = new[] { 20_000, 50_000, 100_000, 1_000_000 }
             .Select(rows => QueryPlanner.Choose(new(rows, 1, rows, true, false, []), rows, false, 10, SearchRecall.Balanced).Ef);
 
-        Assert.Equal([400, 693, 1_000, 1_000], ef);
+        Assert.Equal([320, 554, 840, 1_000], ef);
     }
 
     [Fact]

@@ -118,6 +118,14 @@ public sealed class RawVectorProbe(NpgsqlDataSource dataSource)
         return (reader.GetDouble(0), reader.IsDBNull(1) ? null : reader.GetString(1));
     }
 
+    /// <summary>Does now what autovacuum would do within minutes after a large load, and beside what is measured.</summary>
+    public async Task VacuumAsync(CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand("VACUUM (ANALYZE)");
+        command.CommandTimeout = 0;
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
     /// <summary>How many connections an application has open.</summary>
     public async Task<int> CountConnectionsAsync(string application, CancellationToken cancellationToken)
     {

@@ -81,12 +81,15 @@ internal sealed class BenchContext(FigureRun run, int seed) : IAsyncDisposable
         return Time.GetElapsedTime(began).TotalMilliseconds;
     }
 
-    /// <inheritdoc />
-    public async ValueTask DisposeAsync()
+    /// <summary>Stops what was started so far, so that it does not disturb what is measured next.</summary>
+    public async ValueTask StopAsync()
     {
         while (_started.TryPop(out var started))
         {
             await started.DisposeAsync();
         }
     }
+
+    /// <inheritdoc />
+    public ValueTask DisposeAsync() => StopAsync();
 }

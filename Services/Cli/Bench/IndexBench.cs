@@ -32,7 +32,7 @@ internal static class IndexBench
         };
         var edits = new Option<int>("--edits")
         {
-            Description = "Edits beside the backfill, 1,000 a minute.", HelpName = "N", DefaultValueFactory = _ => 500,
+            Description = "Edits beside the backfill, 1,000 a minute.", HelpName = "N", DefaultValueFactory = _ => 300,
         };
         var parts = new Option<string[]>("--only")
         {
@@ -54,6 +54,7 @@ internal static class IndexBench
                 {
                     bench.Progress($"part {name}");
                     await runAsync(bench, size).ConfigureAwait(false);
+                    await bench.StopAsync().ConfigureAwait(false);
                 }
             });
     }

@@ -86,6 +86,7 @@ internal static class SearchBench
         bench.Progress(FormattableString.Invariant($"indexed in {bench.Time.GetElapsedTime(began).TotalSeconds:0} s; waiting for the HNSW indexes"));
         var own = corpus.CountOf(SearchBenchCorpus.Large) >= services.GetRequiredService<IOptions<SearchOptions>>().Value.PartialIndexChunks;
         await WaitForIndexAsync(bench, node, own ? "hnsw-workspace" : "hnsw").ConfigureAwait(false);
+        await services.GetRequiredService<RawVectorProbe>().VacuumAsync(bench.CancellationToken).ConfigureAwait(false);
     }
 
     // They are built by themselves, that of the space and then the workspace's own; a plan says what there is.

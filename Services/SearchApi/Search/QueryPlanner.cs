@@ -48,7 +48,7 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
 
     private const int MaxScan = 20_000;
 
-    private const int MinSpareRows = 30;
+    private const int MinSpareRows = 20;
 
     private const int MaxEntries = 20_000;
 
@@ -88,7 +88,7 @@ internal sealed class QueryPlanner(PlannerStore store, IOptions<SearchOptions> o
         {
             SearchRecall.Fast => (40, 10),
             SearchRecall.High => (500, 240),
-            _ => (BalancedEf, 110),
+            _ => (BalancedEf, 60),
         };
         spare = limit > 50 ? limit / 3 : spare;
         var candidates = limit + spare;

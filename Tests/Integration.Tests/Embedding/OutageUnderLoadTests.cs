@@ -1,9 +1,6 @@
 using System.Collections.Concurrent;
-using Microsoft.Extensions.Logging.Abstractions;
 using RagPlatform.EmbeddingService.Caching;
-using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.SingleNode.ScriptedProvider;
-using RagPlatform.SingleNode.Servers;
 
 namespace RagPlatform.Integration.Tests.Embedding;
 
@@ -12,57 +9,42 @@ public sealed class OutageUnderLoadTests(ITestOutputHelper output) : IAsyncLifet
 {
     private const int Callers = 16;
     private const int Known = 200;
-    private const int Stop = 19;
-    private const int Continue = 18;
 
     // On a quiet machine it is below 50 ms. A machine that builds and tests at the same time has pauses of its own.
     private const double MaxExtraMilliseconds = 400;
 
     private static readonly TimeSpan s_phase = TimeSpan.FromSeconds(1.5);
 
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rag-tests-");
-    private ScriptedEmbeddingServer _provider = null!;
-    private LocalValkey? _valkey;
-    private LocalPostgres? _postgres;
+    private OutageServers _servers = null!;
     private int _newest;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync() => _provider = await ScriptedEmbeddingServer.StartAsync();
+    public async ValueTask InitializeAsync() => _servers = await OutageServers.StartProviderAsync();
 
-    public async ValueTask DisposeAsync()
-    {
-        await (_valkey?.DisposeAsync() ?? ValueTask.CompletedTask);
-        await (_postgres?.DisposeAsync() ?? ValueTask.CompletedTask);
-        await _provider.DisposeAsync();
-        _folder.Delete(recursive: true);
-    }
+    public ValueTask DisposeAsync() => _servers.DisposeAsync();
 
     [Fact]
     public async Task Embed_CachesArePausedStoppedAndStartedUnderLoad_NoRequestFailsOrWaitsAndTheyComeBack()
     {
-        var program = Requirements.NeedValkey();
-        Requirements.NeedPostgres();
-        _provider.Script = _ => new ScriptedAnswer(Latency: TimeSpan.FromMilliseconds(20));
-        _valkey = await LocalValkey.StartAsync(
-            program, new LocalValkeyOptions(Path.Combine(_folder.FullName, "valkey"), "secret", Durable: false), NullLogger.Instance, Token);
-        _postgres = await LocalPostgres.StartAsync(
-            new LocalPostgresOptions(Path.Combine(_folder.FullName, "postgres"), "secret", Durable: false), NullLogger.Instance, Token);
+        _servers.Provider.Script = _ => new ScriptedAnswer(Latency: TimeSpan.FromMilliseconds(20));
+        var valkey = await _servers.StartValkeyAsync(Token);
+        var postgres = await _servers.StartPostgresAsync(Token);
         await using var replica = await Replica.StartAsync(
-            _provider, _postgres.ConnectionString, _valkey.ConnectionString, "load", ("Cache:CommandTimeout", "00:00:00.020"),
+            _servers.Provider, postgres.ConnectionString, valkey.ConnectionString, "load", ("Cache:CommandTimeout", "00:00:00.020"),
             ("Embedding:Cache:DurableTimeout", "00:00:00.025"), ("Embedding:Cache:MemoryEntries", "0"));
         await MeasureAsync(replica, "warm-up");
         var normal = await MeasureAsync(replica, "normal");
 
-        await DisturbAsync("Valkey paused", () => SignalAsync(Stop, [_valkey.ProcessId!.Value]), () => SignalAsync(Continue, [_valkey.ProcessId!.Value]));
+        await DisturbAsync("Valkey paused", () => OutageServers.PauseAsync([valkey.ProcessId!.Value]), () => OutageServers.ContinueAsync([valkey.ProcessId!.Value]));
         await ComesBackAsync(replica, Tier.L2);
-        await DisturbAsync("Valkey stopped", _valkey.StopAsync, () => _valkey.StartAgainAsync(Token));
+        await DisturbAsync("Valkey stopped", valkey.StopAsync, () => valkey.StartAgainAsync(Token));
         await ComesBackAsync(replica, Tier.L2);
         int[] processes = [];
         await DisturbAsync(
-            "PostgreSQL paused", () => SignalAsync(Stop, processes = ProcessesOf(_postgres.ProcessId!.Value)), () => SignalAsync(Continue, processes));
+            "PostgreSQL paused", () => OutageServers.PauseAsync(processes = OutageServers.ProcessesOf(postgres.ProcessId!.Value)), () => OutageServers.ContinueAsync(processes));
         await ComesBackAsync(replica, Tier.L3);
-        await DisturbAsync("PostgreSQL stopped", _postgres.StopAsync, () => _postgres.StartAgainAsync(Token));
+        await DisturbAsync("PostgreSQL stopped", postgres.StopAsync, () => postgres.StartAgainAsync(Token));
         await ComesBackAsync(replica, Tier.L3);
 
         async Task DisturbAsync(string name, Func<Task> beginAsync, Func<Task> endAsync)
@@ -136,15 +118,5 @@ public sealed class OutageUnderLoadTests(ITestOutputHelper output) : IAsyncLifet
             Assert.True(i < 300, $"{tier} did not come back");
             await Task.Delay(100, Token);
         }
-    }
-
-    private static int[] ProcessesOf(int parent) =>
-        [parent, .. File.ReadAllText($"/proc/{parent}/task/{parent}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(id => int.Parse(id, null))];
-
-    private static async Task SignalAsync(int signal, IEnumerable<int> processes)
-    {
-        // A connection's process may have ended meanwhile: that kill says so is no failure.
-        using var kill = System.Diagnostics.Process.Start("kill", ["-" + signal, .. processes.Select(id => $"{id}")]);
-        await kill.WaitForExitAsync(Token);
     }
 }

@@ -57,12 +57,11 @@ containers_run() {
 
 need_dotnet
 eng=$rag_root/eng
-"$eng/probe-feed.sh"
 if [ "$mode" = auto ]; then
   # Servers and ports of one's own choice are options of the single node.
   mode=single
   if ! $smoke && [ ${#node_options[@]} -eq 0 ] && [ -z "${RAG_POSTGRES:-}${RAG_VALKEY:-}${RAG_PORT:-}" ]; then
-    if has_aspire_packages && containers_run; then mode=aspire; fi
+    if containers_run; then mode=aspire; fi
   fi
 fi
 
@@ -101,7 +100,6 @@ launch_url() {
 start_aspire() {
   [ ${#node_options[@]} -eq 0 ] ||
     die "${node_options[0]} is an option of the single node; with --aspire the ports are in Services/*/Properties/launchSettings.json."
-  has_aspire_packages || die "the NuGet feed has no Aspire packages: use --single."
   containers_run || die "neither docker nor podman answers: start one, or use --single."
   build_release
   quietly dotnet build "$rag_root/AppHost" -c Release -v q -nologo -clp:NoSummary || die "the build failed."

@@ -17,7 +17,7 @@ var postgres = builder.AddPostgres("postgres")
     .WithImage("pgvector/pgvector", "0.8.6-pg17")
     .WithContainerRuntimeArgs("--shm-size=1g");
 var database = postgres.AddDatabase("ragdb");
-var cache = builder.AddValkey("cache").WithEviction("1gb");
+var cache = builder.AddRedis("cache").WithImage("valkey/valkey", "8.1").WithEviction("1gb");
 
 // Tests pass UseVolumes=false and get containers that go with them. What is published has no volumes: the target decides about storage.
 if (builder.ExecutionContext.IsRunMode && builder.Configuration["UseVolumes"] != "false")

@@ -4,12 +4,12 @@ namespace RagPlatform.AppHost;
 internal static class ValkeyEviction
 {
     /// <summary>
-    /// Bounds the memory and evicts the least recently used key: it holds nothing but what can be made again. AddValkey starts the server
-    /// by <c>/bin/sh -c "valkey-server …"</c>, so that further arguments belong into that last one; appended, the shell would drop them.
+    /// Bounds the memory and evicts the least recently used key: it holds nothing but what can be made again. AddRedis starts the server
+    /// by <c>/bin/sh -c "redis-server …"</c>, so that further arguments belong into that last one; appended, the shell would drop them.
     /// </summary>
     /// <param name="valkey">The cache.</param>
     /// <param name="maxMemory">The bound, in Valkey's notation, for example <c>1gb</c>.</param>
-    public static IResourceBuilder<ValkeyResource> WithEviction(this IResourceBuilder<ValkeyResource> valkey, string maxMemory) =>
+    public static IResourceBuilder<RedisResource> WithEviction(this IResourceBuilder<RedisResource> valkey, string maxMemory) =>
         valkey.WithArgs(context =>
         {
             if (context.Args is [.., string command])

@@ -26,11 +26,6 @@ need_dotnet() {
     die "the .NET 10 SDK is missing; here is $(dotnet --list-sdks | cut -d' ' -f1 | paste -sd, -)."
 }
 
-# Does the build take the Aspire packages in? After probe-feed.sh.
-has_aspire_packages() {
-  [ "${AspirePackages:-$(sed -n 's/.*<AspirePackages[^>]*>\(.*\)<\/AspirePackages>.*/\1/p' "$rag_root/feed.props" 2>/dev/null)}" != false ]
-}
-
 built_dll() { printf '%s/Services/%s/bin/Release/net10.0/RagPlatform.%s.dll' "$rag_root" "$1" "$1"; }
 
 # Builds the command line, and with it every service that it can host, in Release, when a source is newer than the last build.
@@ -39,7 +34,6 @@ build_release() {
   local folder=$rag_root/Services/Cli started
   is_built && return 0
   need_dotnet
-  "$rag_root/eng/probe-feed.sh"
   # The lock is on a folder that exists anyway, so that no lock file stays.
   exec 8<"$folder"
   flock 8
@@ -57,6 +51,6 @@ build_release() {
 is_built() {
   local stamp=$rag_root/Services/Cli/bin/Release/.built
   [ -e "$stamp" ] && [ -e "$(built_dll Cli)" ] && [ -e "$(built_dll SingleNode)" ] || return 1
-  [ -z "$(cd "$rag_root" && find Services ServiceDefaults Directory.*.props feed.props global.json \
+  [ -z "$(cd "$rag_root" && find Services ServiceDefaults Directory.*.props global.json \
     \( -name bin -o -name obj \) -prune -o -type f -newer "$stamp" -print -quit 2>/dev/null)" ]
 }

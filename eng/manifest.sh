@@ -2,14 +2,8 @@
 # Writes aspire-manifest.json, what azd deploys, from the AppHost. No container runtime is needed.
 #   eng/manifest.sh           writes it
 #   eng/manifest.sh --check   exits 1 and prints the difference when the committed one is out of date
-#   exit 2: the NuGet feed of this machine has no Aspire packages, so nothing can be said
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-if [ "$(dotnet msbuild AppHost/AppHost.csproj -getProperty:AspirePackages)" != true ]; then
-    echo "eng/manifest.sh: the NuGet feed has no Aspire packages (AspirePackages=false), the manifest cannot be generated here." >&2
-    exit 2
-fi
 
 publish() {
     # Paths in the manifest are relative to it: it has to be written to this folder.
@@ -28,7 +22,7 @@ case "${1:-}" in
         echo "aspire-manifest.json is up to date."
         ;;
     *)
-        sed -n '2,5p' "$0" | sed 's/^# \{0,1\}//' >&2
+        sed -n '2,4p' "$0" | sed 's/^# \{0,1\}//' >&2
         exit 64
         ;;
 esac

@@ -6,7 +6,7 @@ public sealed class ShapeTests(AppModel model)
     [Theory]
     [InlineData("postgres", typeof(PostgresServerResource))]
     [InlineData("ragdb", typeof(PostgresDatabaseResource))]
-    [InlineData("cache", typeof(ValkeyResource))]
+    [InlineData("cache", typeof(RedisResource))]
     [InlineData("embedding-service", typeof(ProjectResource))]
     [InlineData("indexing-worker", typeof(ProjectResource))]
     [InlineData("search-api", typeof(ProjectResource))]

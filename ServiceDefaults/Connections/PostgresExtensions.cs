@@ -62,6 +62,7 @@ public static class PostgresExtensions
                 }
 
                 dataSource.ConfigureTracing(tracing => SqlTracing.Configure(tracing, nameSql));
+                dataSource.UseVector();
                 configureDataSource?.Invoke(dataSource);
             });
         builder.Services.AddHealthChecks().AddCheck<PostgresHealthCheck>(

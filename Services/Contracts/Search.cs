@@ -197,7 +197,7 @@ public sealed record SearchExplanation(
     IReadOnlyDictionary<string, long> Terms,
     long Postings,
     IReadOnlyList<SearchAlternative> Alternatives,
-    IReadOnlyDictionary<string, double> Stages);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, double>? Stages = null);
 
 /// <summary>A question to be answered from a workspace's passages.</summary>
 /// <param name="Question">The question, 1 to 4,096 characters.</param>

@@ -17,7 +17,7 @@ public static class PostgresExtensions
     private static readonly TimeSpan s_checkTimeout = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// Registers <see cref="NpgsqlDataSource"/> over <c>ConnectionStrings:{connectionName}</c> with our pool figures, and the health check
+    /// Registers <see cref="NpgsqlDataSource"/> over <c>ConnectionStrings:{connectionName}</c> (see <see cref="PostgresAddress"/>) with our pool figures, and the health check
     /// <c>postgres</c>, which is <em>Unhealthy</em> while the server does not answer. Nothing connects before the first use.
     /// </summary>
     /// <param name="builder">The service's builder.</param>
@@ -46,7 +46,14 @@ public static class PostgresExtensions
         // Our own check says which state the server refuses with; the telemetry of every service is subscribed to in one place.
         builder.AddNpgsqlDataSource(
             connectionName,
-            settings => settings.DisableHealthChecks = settings.DisableMetrics = settings.DisableTracing = true,
+            settings =>
+            {
+                settings.DisableHealthChecks = settings.DisableMetrics = settings.DisableTracing = true;
+                if (configuration.GetConnectionString(connectionName) is { Length: > 0 } text)
+                {
+                    settings.ConnectionString = PostgresAddress.ToConnectionString(text, $"ConnectionStrings:{connectionName}");
+                }
+            },
             dataSource =>
             {
                 var figures = new PostgresOptions();

@@ -1,5 +1,6 @@
 using RagPlatform.Cli;
 using RagPlatform.Integration.Tests.Infrastructure;
+using RagPlatform.Lab;
 using RagPlatform.SingleNode;
 
 namespace RagPlatform.Integration.Tests.Cli;
@@ -26,7 +27,19 @@ internal sealed class CliNode : IAsyncDisposable
     }
 
     /// <summary>Runs a command line.</summary>
-    public async Task<(int Exit, string Output, string Error)> RunAsync(params string[] args)
+    public Task<(int Exit, string Output, string Error)> RunAsync(params string[] args) => RunAsync(RagCli.RunAsync, args);
+
+    /// <summary>Runs a command line of the program that has <c>bench</c>, <c>drill</c> and <c>eval</c> as well.</summary>
+    public Task<(int Exit, string Output, string Error)> RunLabAsync(params string[] args) => RunAsync(LabCli.RunAsync, args);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    private async Task<(int Exit, string Output, string Error)> RunAsync(
+        Func<string[], CliEnvironment, CancellationToken, Task<int>> runAsync, string[] args)
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
@@ -43,13 +56,7 @@ internal sealed class CliNode : IAsyncDisposable
                 _ => null,
             },
         };
-        var exit = await RagCli.RunAsync(args, environment, TestContext.Current.CancellationToken);
+        var exit = await runAsync(args, environment, TestContext.Current.CancellationToken);
         return (exit, output.ToString(), error.ToString());
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _app.DisposeAsync();
-        _folder.Dispose();
     }
 }

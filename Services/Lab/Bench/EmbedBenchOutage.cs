@@ -3,7 +3,7 @@ using System.Globalization;
 using RagPlatform.EmbeddingService.Caching;
 using RagPlatform.Lab.Figures;
 using RagPlatform.SingleNode.ScriptedProvider;
-using RagPlatform.SingleNode.Servers;
+using RagPlatform.LocalServers;
 
 namespace RagPlatform.Lab.Bench;
 

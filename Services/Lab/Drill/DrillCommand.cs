@@ -6,6 +6,7 @@ using RagPlatform.Lab.Bench;
 using RagPlatform.Lab.Figures;
 using RagPlatform.SingleNode;
 using RagPlatform.SingleNode.ScriptedProvider;
+using RagPlatform.Storage;
 
 namespace RagPlatform.Lab.Drill;
 
@@ -47,7 +48,7 @@ internal static class DrillCommand
             Settings = new Dictionary<string, string?> { ["Indexing:Enabled"] = "false" },
         };
         await using var node = await EphemeralNode.StartAsync(run, options).ConfigureAwait(false);
-        await using var dataSource = NpgsqlDataSource.Create(node.App.PostgresConnectionString + ";Command Timeout=20");
+        await using var dataSource = StorageDataSource.Create(node.App.PostgresConnectionString + ";Command Timeout=20");
         var (failures, kills, lost, duplicates, orphans) = (0, 0, 0, 0, 0);
         for (var s = seed; s < seed + seeds; s++)
         {

@@ -30,7 +30,7 @@ internal sealed class RetrievalEvaluation(FigureRun run, RagClient client, BeirC
         var began = environment.Time.GetTimestamp();
         var indexing = await ProgressView.ShowAsync(environment, progress, async () =>
         {
-            await new Ingestion(client, workspace, new IngestOptions(), progress)
+            await new Ingestion(client, workspace, new SourceIdentity(collection.Name, "", ""), new IngestOptions(), progress)
                 .RunAsync(scan, IngestLedger.None(), run.CancellationToken);
             return await new IndexingWait(client, environment.Time, s_patience)
                 .WaitAsync(workspace, progress, run.CancellationToken);

@@ -1,4 +1,5 @@
 using RagPlatform.Cli;
+using RagPlatform.Contracts;
 using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.Lab;
 using RagPlatform.SingleNode;
@@ -31,6 +32,15 @@ internal sealed class CliNode : IAsyncDisposable
 
     /// <summary>Runs a command line of the program that has <c>bench</c>, <c>drill</c> and <c>eval</c> as well.</summary>
     public Task<(int Exit, string Output, string Error)> RunLabAsync(params string[] args) => RunAsync(LabCli.RunAsync, args);
+
+    /// <summary>The ids of a workspace's documents, in order.</summary>
+    public async Task<IReadOnlyList<string>> ListAsync(string workspace)
+    {
+        using var http = new HttpClient { BaseAddress = _app.ApiAddress };
+        http.DefaultRequestHeaders.Authorization = new("Bearer", _app.AdminKey);
+        var page = await new RagClient(http).ListDocumentsAsync(workspace, null, 1000, TestContext.Current.CancellationToken);
+        return [.. page.Items.Select(document => document.Id).Order(StringComparer.Ordinal)];
+    }
 
     public async ValueTask DisposeAsync()
     {

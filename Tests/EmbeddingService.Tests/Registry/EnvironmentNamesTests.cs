@@ -24,7 +24,8 @@ public sealed class EnvironmentNamesTests
     [InlineData("openai", "text-embedding-3-small")]
     [InlineData("OpenAI", "text-embedding-3-small")]
     [InlineData("huggingface", "sentence-transformers/all-MiniLM-L6-v2")]
-    [InlineData("local", "hashing")]
+    [InlineData("local", "all-MiniLM-L6-v2")]
+    [InlineData("hashing", "hashing")]
     public void Translate_Provider_SelectsItsModel(string provider, string model) =>
         Assert.Equal(model, Translate(("EMBEDDINGS_PROVIDER", provider), ("OPENAI_API_KEY", "k"), ("HF_API_KEY", "h"))["Embedding:DefaultModel"]);
 

@@ -170,7 +170,8 @@ internal sealed partial class LocalModel : IAsyncDisposable
         }
     }
 
-    private void UnloadIdle()
+    /// <summary>Gives the memory back when nobody has asked for long; a timer does so.</summary>
+    internal void UnloadIdle()
     {
         LocalModelSession? unused = null;
         lock (_lock)

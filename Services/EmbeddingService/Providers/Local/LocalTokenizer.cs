@@ -1,3 +1,7 @@
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+using ICU4N.Text;
 using Microsoft.ML.Tokenizers;
 
 namespace RagPlatform.EmbeddingService.Providers.Local;
@@ -8,9 +12,16 @@ namespace RagPlatform.EmbeddingService.Providers.Local;
 internal readonly record struct TokenizedText(long[] Ids, int Lost);
 
 /// <summary>WordPiece with a model's vocabulary and special tokens.</summary>
-internal sealed class LocalTokenizer
+internal sealed partial class LocalTokenizer
 {
+    // Words as BERT cuts them: at white space and at each punctuation mark, to which all of ASCII's symbols belong. (The package's own rule drops symbols.)
+    private static readonly PreTokenizer s_words = new RegexPreTokenizer(Words(), null);
+
+    // .NET's own normalisation does nothing without the machine's ICU, which the platform does not need.
+    private static readonly Normalizer2 s_decomposition = Normalizer2.NFDInstance;
+
     private readonly BertTokenizer _tokenizer;
+    private readonly bool _foldAccents;
     private readonly int _first;
     private readonly int _last;
     private readonly int _maxTokens;
@@ -21,6 +32,7 @@ internal sealed class LocalTokenizer
         var settings = source.Settings;
         var tokens = settings.Tokens;
         _maxTokens = settings.MaxTokens;
+        _foldAccents = tokens.LowerCase;
         var ids = ReadIds(source);
         (_first, _last) = (Find(tokens.First), Find(tokens.Last));
         Find(tokens.Unknown);
@@ -32,7 +44,7 @@ internal sealed class LocalTokenizer
             _tokenizer = BertTokenizer.Create(vocabulary, new BertOptions
             {
                 LowerCaseBeforeTokenization = tokens.LowerCase,
-                RemoveNonSpacingMarks = tokens.LowerCase,
+                PreTokenizer = s_words,
                 UnknownToken = tokens.Unknown,
                 ClassificationToken = tokens.First,
                 SeparatorToken = tokens.Last,
@@ -55,7 +67,7 @@ internal sealed class LocalTokenizer
     /// <summary>The tokens of a text, as many as the model reads.</summary>
     public TokenizedText Tokenize(string text)
     {
-        var ids = _tokenizer.EncodeToIds(text, addSpecialTokens: false);
+        var ids = _tokenizer.EncodeToIds(Clean(text), addSpecialTokens: false);
         var kept = Math.Min(ids.Count, _maxTokens - 2);
         var framed = new long[kept + 2];
         framed[0] = _first;
@@ -67,6 +79,39 @@ internal sealed class LocalTokenizer
         framed[^1] = _last;
         return new TokenizedText(framed, ids.Count - kept);
     }
+
+    // What BERT's own tokenizer does before it looks for words: white space is a space, what cannot be seen is left out, and so are accents.
+    private string Clean(string text)
+    {
+        if (!text.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        {
+            return text;
+        }
+
+        var clean = new StringBuilder(text.Length);
+        var decomposed = _foldAccents && !Ascii.IsValid(text) ? s_decomposition.Normalize(text) : text;
+        foreach (var rune in decomposed.EnumerateRunes())
+        {
+            if (Rune.IsWhiteSpace(rune))
+            {
+                clean.Append(' ');
+            }
+            else if (rune != Rune.ReplacementChar && Rune.GetUnicodeCategory(rune) switch
+            {
+                UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned => false,
+                UnicodeCategory.NonSpacingMark => !_foldAccents,
+                _ => true,
+            })
+            {
+                clean.Append(rune.ToString());
+            }
+        }
+
+        return clean.ToString();
+    }
+
+    [GeneratedRegex(@"[^\s\p{P}$+<=>^`|~]+|[\p{P}$+<=>^`|~]")]
+    private static partial Regex Words();
 
     private Dictionary<string, int> ReadIds(ModelSource source)
     {

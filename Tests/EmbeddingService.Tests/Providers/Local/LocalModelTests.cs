@@ -50,6 +50,19 @@ public sealed class LocalModelTests
         Assert.Equal(session.Embed("alpha beta gamma").Vector, cut);
     }
 
+    [Theory]
+    [InlineData("Alpha\tBÉTA\nGämma", "alpha beta gamma")]
+    [InlineData("alpha_beta", "alpha _ beta")]
+    [InlineData("al\u200bpha", "alpha")]
+    [InlineData("ALPHA=beta", "alpha = beta")]
+    public void Tokenize_WhatBertFolds_IsFolded(string text, string plain)
+    {
+        using var tiny = new TinyModel();
+        var tokenizer = new LocalTokenizer(ModelFolder.Open(tiny.Folder));
+
+        Assert.Equal(tokenizer.Tokenize(plain).Ids, tokenizer.Tokenize(text).Ids);
+    }
+
     [Fact]
     public void Apply_Int8_IsCloseAndSmaller()
     {
@@ -92,9 +105,11 @@ public sealed class LocalModelTests
             ModelFolder.Open(tiny.Folder), new LocalOptions { Threads = 1, IdleUnload = TimeSpan.FromMinutes(10) }, time, NullLogger<LocalModel>.Instance);
         var before = await model.EmbedAsync(["alpha"], interactive: true, Cancel);
         time.Advance(TimeSpan.FromMinutes(6));
+        model.UnloadIdle();
         Assert.True(model.IsLoaded);
 
         time.Advance(TimeSpan.FromMinutes(9));
+        model.UnloadIdle();
 
         Assert.False(model.IsLoaded);
         Assert.Equal(before[0].Vector, (await model.EmbedAsync(["alpha"], interactive: true, Cancel))[0].Vector);

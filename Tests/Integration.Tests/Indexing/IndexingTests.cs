@@ -112,7 +112,7 @@ public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDat
             ? throw new EmbeddingGatewayException(429, "The budget is used up.") { Code = EmbeddingGatewayException.InsufficientQuota, ResetsAt = reset }
             : Task.CompletedTask;
         var cancellationToken = TestContext.Current.CancellationToken;
-        var (poor, other) = (await TestWorkspace.CreateAsync(database, "poor"), await TestWorkspace.CreateAsync(database, "unconcerned"));
+        var (poor, other) = (await TestWorkspace.CreateAsync(database, "poor", 24), await TestWorkspace.CreateAsync(database, "unconcerned", 24));
         await WorkerHost.ExecuteAsync(database, """
             INSERT INTO embedding_budgets (workspace, period, hard, limit_tokens, period_start) VALUES ('poor', 'day', true, 1, current_date)
             """);

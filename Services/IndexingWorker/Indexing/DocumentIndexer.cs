@@ -4,6 +4,7 @@ using Npgsql;
 using RagPlatform.Contracts;
 using RagPlatform.IndexingWorker.Chunking;
 using RagPlatform.IndexingWorker.Queue;
+using RagPlatform.ServiceDefaults.Connections;
 using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Indexing;
@@ -231,18 +232,19 @@ internal sealed partial class DocumentIndexer(
 
                     await queue.ReleaseAsync(identity.Id, [task], TimeSpan.Zero, cancellationToken);
                     break;
-                case NpgsqlException { IsTransient: true } or (NpgsqlException and not PostgresException) or TimeoutException:
+                case DocumentFailedException e:
+                    await FailAsync(task, e.Cause, e.Message, cancellationToken);
+                    break;
+                case NpgsqlException and not PostgresException:
+                case var _ when DatabaseFailure.IsTransient(failure):
                     LogDatabase(failure.Message);
                     metrics.Discarded("database");
                     await queue.ReleaseAsync(identity.Id, [task], Jitter(options.Value.Cooldown), cancellationToken);
                     break;
-                case not PostgresException when TransportFailure.Is(failure, cancellationToken):
+                case var _ when TransportFailure.Is(failure, cancellationToken):
                     LogTransport(failure.Message);
                     metrics.Discarded("transport");
                     await queue.ReleaseAsync(identity.Id, [task], Jitter(options.Value.Cooldown), cancellationToken);
-                    break;
-                case DocumentFailedException e:
-                    await FailAsync(task, e.Cause, e.Message, cancellationToken);
                     break;
                 case PostgresException e:
                     await FailAsync(task, "storage", $"PostgreSQL refused the chunks (SQLSTATE {e.SqlState}): {e.MessageText}", cancellationToken);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using RagPlatform.Contracts;
@@ -91,6 +92,7 @@ internal sealed partial class DocumentIndexer(
 
     private async Task RunAsync(IndexSource source, HashSet<ContentHash> known, CancellationToken cancellationToken)
     {
+        using var activity = IndexingTraces.BeginDocument(source);
         Exception? failure = null;
         try
         {
@@ -104,6 +106,7 @@ internal sealed partial class DocumentIndexer(
         catch (Exception e)
         {
             failure = e;
+            activity.Fail(e);
         }
 
         await EndAsync(source.Task, failure, cancellationToken, source.Space);
@@ -124,6 +127,7 @@ internal sealed partial class DocumentIndexer(
         var vectors = await batcher.EmbedAsync(
             source.Space, source.Workspace, source.Task.Priority, wanted.ConvertAll(p => p.Text), taskToken);
         Failpoint.Hit("embed.done");
+        Activity.Current?.SetTag("rag.passages", passages.Count).SetTag("rag.passages.embedded", wanted.Count);
         if (wanted.Count > 0)
         {
             await EndRestsAsync(source.Task, cancellationToken);
@@ -174,6 +178,7 @@ internal sealed partial class DocumentIndexer(
 
     private IReadOnlyList<Passage> Split(IndexSource source)
     {
+        using var activity = IndexingTraces.Begin("split");
         try
         {
             return _chunkers.GetOrAdd(source.Chunking, static settings => new Chunker(settings)).Split(source.Text!);

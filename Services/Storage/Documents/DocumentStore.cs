@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -68,8 +69,8 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
     // $7 is the revision that must be there, 0 when none must be; a write that comes between is seen by the second condition.
     // Ordered by id, so that two batches that share documents cannot wait for each other in a circle.
     private const string PutSql = """
-        INSERT INTO documents AS d (workspace_id, document_id, title, text, metadata, priority, prepared)
-        SELECT $1, i.id, i.title, i.text, i.metadata::jsonb, i.priority, i.prepared
+        INSERT INTO documents AS d (workspace_id, document_id, title, text, metadata, priority, prepared, traceparent)
+        SELECT $1, i.id, i.title, i.text, i.metadata::jsonb, i.priority, i.prepared, $9
         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $8::bytea[])
             AS i (id, title, text, metadata, priority, prepared)
         WHERE coalesce($7, 0) = 0
@@ -77,7 +78,8 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         ORDER BY i.id
         ON CONFLICT (workspace_id, document_id) DO UPDATE
         SET title = excluded.title, text = excluded.text, metadata = excluded.metadata, priority = excluded.priority,
-            prepared = excluded.prepared, revision = nextval('document_revision'), updated_at = now()
+            prepared = excluded.prepared, traceparent = excluded.traceparent,
+            revision = nextval('document_revision'), updated_at = now()
         WHERE (d.title, d.text, d.metadata, d.priority, d.prepared)
             IS DISTINCT FROM (excluded.title, excluded.text, excluded.metadata, excluded.priority, excluded.prepared)
             AND ($7 IS NULL OR d.revision = $7)
@@ -127,6 +129,9 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         return written.TryGetValue(document.Id, out var row) && (row.Changed || expected is null || row.Revision == expected) ? row : null;
     }
 
+    // The indexing, later and in another process, is linked to it.
+    private static string? TraceParent => Activity.Current is { Recorded: true, IdFormat: ActivityIdFormat.W3C } activity ? activity.Id : null;
+
     private async Task<Dictionary<string, DocumentWriteRow>> PutAsync(
         int workspaceId, IReadOnlyList<DocumentInput> documents, long? expected, CancellationToken cancellationToken)
     {
@@ -151,6 +156,7 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
                         new() { Value = documents.Select(d => d.Priority).ToArray() },
                         new() { Value = expected ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint },
                         new() { Value = digests, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
+                        new() { Value = TraceParent ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
                     },
                 },
                 new(StatesSql) { Parameters = { new() { Value = workspaceId }, new() { Value = ids } } },

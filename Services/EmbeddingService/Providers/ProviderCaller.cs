@@ -1,4 +1,5 @@
 using Microsoft.Extensions.AI;
+using RagPlatform.EmbeddingService.Gateway;
 using RagPlatform.EmbeddingService.Limits;
 using RagPlatform.EmbeddingService.Providers.OpenAi;
 using RagPlatform.EmbeddingService.Registry;
@@ -21,40 +22,40 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
     private static readonly TimeSpan s_maxInteractiveWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_maxBulkWait = TimeSpan.FromSeconds(60);
 
-    /// <summary>Embeds texts.</summary>
+    /// <summary>Embeds texts. Those that nobody waits for any more, and those that another flight brings, are left out: their flights do not land.</summary>
     /// <param name="target">The model at its dimensions.</param>
-    /// <param name="texts">The texts, with prompt.</param>
+    /// <param name="flights">The texts.</param>
     /// <param name="interactive">Whether a person waits.</param>
-    /// <param name="onBatch">Gets the place of the first text of a finished batch, and what became of its texts.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="onBatch">Gets texts whose fate is known, and what became of each.</param>
     /// <returns>When every text's fate is known.</returns>
     public Task CallAsync(
-        ModelSpace target, IReadOnlyList<string> texts, bool interactive, Func<int, ProviderItem[], ValueTask> onBatch, CancellationToken cancellationToken)
+        ModelSpace target, IReadOnlyList<Flight> flights, bool interactive, Func<IReadOnlyList<Flight>, ProviderItem[], ValueTask> onBatch)
     {
-        var estimates = new int[texts.Count];
-        for (var i = 0; i < estimates.Length; i++)
-        {
-            estimates[i] = TokenEstimate.Of(texts[i]);
-        }
-
         var options = target.Model.Endpoints[0].Options;
-        var batches = new List<Task>();
-        foreach (var (start, count) in Pack(estimates, options.MaxBatch, options.MaxBatchTokens))
-        {
-            batches.Add(RunAsync(start, new ArraySegment<int>(estimates, start, count)));
-        }
+        var batches = Pack([.. flights.Select(flight => flight.EstimatedTokens)], options.MaxBatch, options.MaxBatchTokens)
+            .Select(batch => (IReadOnlyList<Flight>)new ArraySegment<Flight>([.. flights], batch.Start, batch.Count)).ToList();
 
-        return batches.Count == 1 ? batches[0] : Task.WhenAll(batches);
+        // One request does not fill the queue of all.
+        return batches.Count == 1
+            ? RunAsync(batches[0])
+            : Parallel.ForEachAsync(batches, new ParallelOptions { MaxDegreeOfParallelism = options.MaxInFlight }, async (batch, _) => await RunAsync(batch));
 
-        async Task RunAsync(int start, ArraySegment<int> counted)
+        async Task RunAsync(IReadOnlyList<Flight> batch)
         {
-            var batch = new string[counted.Count];
-            for (var i = 0; i < batch.Length; i++)
+            while (batch.Count > 0)
             {
-                batch[i] = texts[start + i];
+                using var watch = new FlightWatch(batch);
+                try
+                {
+                    await EmbedAsync(new Order(target, interactive, onBatch, time.GetTimestamp(), watch.Deserted), batch);
+                    return;
+                }
+                catch (OperationCanceledException) when (watch.Deserted.IsCancellationRequested)
+                {
+                    // Somebody may have joined one of them since.
+                    batch = [.. batch.Where(flight => !flight.Task.IsCompleted && !flight.TryClose())];
+                }
             }
-
-            await onBatch(start, await EmbedAsync(target, batch, counted, interactive, cancellationToken));
         }
     }
 
@@ -79,46 +80,44 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
         }
     }
 
-    // Never throws a ProviderException: it is an item's fate.
-    private async Task<ProviderItem[]> EmbedAsync(
-        ModelSpace target, string[] texts, ArraySegment<int> estimates, bool interactive, CancellationToken cancellationToken)
+    // Never throws a ProviderException: it is a text's fate.
+    private async Task EmbedAsync(Order order, IReadOnlyList<Flight> flights)
     {
         try
         {
-            return await TryAsync(target, texts, estimates, interactive, cancellationToken);
+            await TryAsync(order, flights);
         }
-        catch (ProviderException e) when (e.Failure == ProviderFailure.Rejected && texts.Length > 1)
+        catch (ProviderException e) when (e.Failure == ProviderFailure.Rejected && flights.Count > 1)
         {
-            LogBisecting(target.Model.Definition.Name, texts.Length, e.Status);
-            var half = texts.Length / 2;
-            var first = EmbedAsync(target, texts[..half], estimates[..half], interactive, cancellationToken);
-            var second = EmbedAsync(target, texts[half..], estimates[half..], interactive, cancellationToken);
-            return [.. await first, .. await second];
+            LogBisecting(order.Target.Model.Definition.Name, flights.Count, e.Status);
+            var half = flights.Count / 2;
+            await Task.WhenAll(EmbedAsync(order, [.. flights.Take(half)]), EmbedAsync(order, [.. flights.Skip(half)]));
         }
         catch (ProviderException e)
         {
-            var items = new ProviderItem[texts.Length];
+            var items = new ProviderItem[flights.Count];
             Array.Fill(items, new ProviderItem(null, 0, e));
-            return items;
+            await order.OnBatch(flights, items);
         }
     }
 
-    private async Task<ProviderItem[]> TryAsync(
-        ModelSpace target, string[] texts, ArraySegment<int> estimates, bool interactive, CancellationToken cancellationToken)
+    private async Task TryAsync(Order order, IReadOnlyList<Flight> flights)
     {
-        var endpoints = target.Model.Endpoints;
+        var model = order.Target.Model;
+        var endpoints = model.Endpoints;
         var tried = 0;
         ProviderException? last = null;
         for (var attempt = 1; ; attempt++)
         {
             var endpoint = Choose(endpoints, ref tried) ?? throw last ?? new ProviderException(
-                ProviderFailure.Transient, $"No endpoint of the model '{target.Model.Definition.Name}' is in use at the moment.")
+                ProviderFailure.Transient, $"No endpoint of the model '{model.Definition.Name}' is in use at the moment.")
             {
                 RetryAfter = TimeSpan.FromSeconds(5),
             };
             try
             {
-                return await CallOnceAsync(endpoint, target, texts, estimates, interactive, cancellationToken);
+                await CallOnceAsync(endpoint, order, flights);
+                return;
             }
             catch (ProviderException e) when (e.Failure != ProviderFailure.Rejected)
             {
@@ -127,23 +126,34 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
 
             if (endpoints.Count > 1 && endpoints.Any(other => other.CanTry && (tried & (1 << other.Index)) == 0))
             {
-                LogFailover(target.Model.Definition.Name, endpoint.Provider, last.Message);
+                LogFailover(model.Definition.Name, endpoint.Provider, last.Message);
                 continue;
             }
 
             var delay = Delay(attempt, last.RetryAfter);
             if (last.Failure is not (ProviderFailure.Transient or ProviderFailure.RateLimited)
                 || attempt >= endpoint.Options.MaxAttempts
-                || delay > (interactive ? s_maxInteractiveWait : s_maxBulkWait))
+                || (last.Failure == ProviderFailure.RateLimited && delay > ProviderChannel.MaxBlockedWait)
+                || delay > RestOf(order, flights))
             {
                 throw last;
             }
 
-            LogRetry(target.Model.Definition.Name, endpoint.Provider, attempt, delay.TotalMilliseconds, last.Message);
-            await Task.Delay(delay, time, cancellationToken);
+            LogRetry(model.Definition.Name, endpoint.Provider, attempt, delay.TotalMilliseconds, last.Message);
+            await Task.Delay(delay, time, order.Deserted);
             tried = 0;
         }
     }
+
+    // All waits of a batch together: for a place, for an endpoint that asked to be left alone, between attempts.
+    private TimeSpan RestOf(Order order, IReadOnlyList<Flight> flights)
+    {
+        var rest = (Urgent(order, flights) ? s_maxInteractiveWait : s_maxBulkWait) - time.GetElapsedTime(order.Started);
+        return rest > TimeSpan.Zero ? rest : TimeSpan.Zero;
+    }
+
+    // A person may have joined a text of a bulk call.
+    private static bool Urgent(Order order, IReadOnlyList<Flight> flights) => order.Interactive || flights.Any(flight => flight.Interactive);
 
     // The first endpoint, in the order of preference, that was not tried in this round and whose breaker lets a call through.
     private static ModelEndpoint? Choose(IReadOnlyList<ModelEndpoint> endpoints, ref int tried)
@@ -161,17 +171,34 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
         return null;
     }
 
-    private async Task<ProviderItem[]> CallOnceAsync(
-        ModelEndpoint endpoint, ModelSpace target, string[] texts, ArraySegment<int> estimates, bool interactive, CancellationToken cancellationToken)
+    private async Task CallOnceAsync(ModelEndpoint endpoint, Order order, IReadOnlyList<Flight> flights)
     {
-        var (known, answered) = (false, false);
         try
         {
-            await endpoint.Channel.EnterAsync(estimates.Sum(estimate => (long)estimate), interactive, cancellationToken);
+            await endpoint.Channel.EnterAsync(
+                flights.Sum(flight => (long)flight.EstimatedTokens), Urgent(order, flights), RestOf(order, flights), order.Deserted);
+        }
+        catch
+        {
+            endpoint.Breaker.Abandoned();
+            throw;
+        }
+
+        var (known, answered) = (false, false);
+        IReadOnlyList<Flight> sent = [];
+        try
+        {
             GeneratedEmbeddings<Embedding<float>> answer;
             try
             {
-                answer = await GenerateAsync(endpoint, target, texts, cancellationToken);
+                // The last moment: from now on it is paid, whether anybody waits or not.
+                sent = [.. flights.Where(flight => flight.TrySend() == Dispatch.Send)];
+                if (sent.Count == 0)
+                {
+                    return;
+                }
+
+                answer = await GenerateAsync(endpoint, order.Target, [.. sent.Select(flight => flight.Text)], CancellationToken.None);
                 answered = true;
                 await ObeyAsync(endpoint, answer);
             }
@@ -180,11 +207,12 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
                 endpoint.Channel.Leave();
             }
 
-            var items = AnswerCheck.Check(answer, target.Space.Dimensions, target.Space.Normalized, texts.Length, estimates);
+            var space = order.Target.Space;
+            var items = AnswerCheck.Check(answer, space.Dimensions, space.Normalized, sent.Count, [.. sent.Select(flight => flight.EstimatedTokens)]);
             endpoint.Breaker.Succeeded();
             endpoint.Used = true;
             known = true;
-            return items;
+            await order.OnBatch(sent, items);
         }
         catch (ProviderException e)
         {
@@ -203,10 +231,15 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
                 default:
                     if (endpoint.Breaker.Failed())
                     {
-                        LogOpened(target.Model.Definition.Name, endpoint.Provider, e.Message);
+                        LogOpened(order.Target.Model.Definition.Name, endpoint.Provider, e.Message);
                     }
 
                     break;
+            }
+
+            foreach (var flight in sent)
+            {
+                flight.Return();
             }
 
             throw;
@@ -286,4 +319,13 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
 
     [LoggerMessage(4, LogLevel.Error, "Model {Model}: endpoint {Provider} is out of use until it answers again: {Reason}")]
     private partial void LogOpened(string model, string provider, string reason);
+
+    /// <summary>What a batch is to be embedded for.</summary>
+    /// <param name="Target">The model at its dimensions.</param>
+    /// <param name="Interactive">Whether a person waits.</param>
+    /// <param name="OnBatch">Gets texts whose fate is known.</param>
+    /// <param name="Started">When it began to wait.</param>
+    /// <param name="Deserted">Cancelled when nobody waits any more.</param>
+    private sealed record Order(
+        ModelSpace Target, bool Interactive, Func<IReadOnlyList<Flight>, ProviderItem[], ValueTask> OnBatch, long Started, CancellationToken Deserted);
 }

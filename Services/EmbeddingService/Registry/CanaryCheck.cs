@@ -25,21 +25,34 @@ internal sealed partial class CanaryCheck(
 
     private static readonly TimeSpan s_tick = TimeSpan.FromSeconds(10);
 
+    // An endpoint that is busy is asked at the next tick.
+    private static readonly TimeSpan s_maxWait = TimeSpan.FromSeconds(5);
+
     private readonly ConcurrentDictionary<string, byte[]> _known = new();
 
     /// <summary>Checks every endpoint of every model that is in use.</summary>
     public async Task CheckAsync(bool all, CancellationToken cancellationToken)
     {
+        var due = new List<(string Provider, ServedModel Model, ModelEndpoint Endpoint)>();
         foreach (var model in registry.Models.Where(model => !model.Definition.Local))
         {
             foreach (var endpoint in model.Endpoints)
             {
                 if ((all || !endpoint.Checked) && (endpoint.Used || await FindAsync(model.Definition.Space.Id, cancellationToken) is not null))
                 {
-                    await CheckAsync(model, endpoint, cancellationToken);
+                    due.Add((endpoint.Provider, model, endpoint));
                 }
             }
         }
+
+        // One provider that is slow, or takes no calls, holds up the checks of no other one.
+        await Task.WhenAll(due.GroupBy(check => check.Provider).Select(async checks =>
+        {
+            foreach (var (_, model, endpoint) in checks)
+            {
+                await CheckAsync(model, endpoint, cancellationToken);
+            }
+        }));
     }
 
     /// <inheritdoc />
@@ -105,7 +118,7 @@ internal sealed partial class CanaryCheck(
     private static async Task<float[]> AskAsync(ServedModel model, ModelEndpoint endpoint, CancellationToken cancellationToken)
     {
         var space = model.Definition.Space;
-        await endpoint.Channel.EnterAsync(tokens: 40, interactive: false, cancellationToken);
+        await endpoint.Channel.EnterAsync(tokens: 40, interactive: false, s_maxWait, cancellationToken);
         try
         {
             using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

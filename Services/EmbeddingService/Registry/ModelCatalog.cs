@@ -49,7 +49,7 @@ internal sealed class ModelCatalog(
                 $"The default model '{options.DefaultModel}' is not among those that are configured: {string.Join(", ", models.Keys)}.");
     }
 
-    private static readonly ProviderOptions s_local = new() { RequestsPerMinute = 0, MaxInFlight = 64, MaxBatch = 256, MaxAttempts = 1 };
+    private static readonly ProviderOptions s_local = new() { RequestsPerMinute = 0, MaxInFlight = 64, MaxWaiting = 10_000, MaxBatch = 256, MaxAttempts = 1 };
 
     private static IEnumerable<(ModelDefinition Definition, ModelOptions? Options)> Definitions(EmbeddingOptions options)
     {
@@ -129,6 +129,7 @@ internal sealed class ModelCatalog(
 
     private ProviderChannel CreateChannel(string name, ProviderOptions limits) => new(
         limits.MaxInFlight,
-        new SharedRateLimiter(name, limits.RequestsPerMinute, limits.TokensPerMinute, cacheOptions.Value.KeyPrefix, cache, time),
+        limits.MaxWaiting,
+        limits == s_local ? null : new SharedRateLimiter(name, limits.RequestsPerMinute, limits.TokensPerMinute, cacheOptions.Value.KeyPrefix, cache, time),
         time);
 }

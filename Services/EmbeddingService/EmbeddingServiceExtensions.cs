@@ -38,7 +38,9 @@ internal static partial class EmbeddingServiceExtensions
         services.AddSingleton<EmbeddingGateway>();
         services.AddHostedService<ModelAnnouncement>();
         services.AddSingleton<ModelAliases>();
+        services.AddSingleton<CachePurge>();
         services.AddHosted<RegistryUpdater>();
+        services.AddHosted<ImpostorWatch>();
         services.AddSingleton<IValidateOptions<CanaryOptions>, CanaryOptionsValidator>();
         services.AddOptions<CanaryOptions>().BindConfiguration(CanaryOptions.Section).ValidateOnStart();
         services.AddHosted<CanaryCheck>();
@@ -55,7 +57,7 @@ internal static partial class EmbeddingServiceExtensions
         services.AddSingleton(provider =>
         {
             var options = provider.GetRequiredService<IOptions<EmbeddingCacheOptions>>().Value;
-            return new MemoryTier(options.MemoryEntries, options.MemoryBytes, options.MemoryTtl, provider.GetRequiredService<TimeProvider>());
+            return new MemoryTier(options.MemoryEntries, options.MemoryBytes, options.MemoryTtl, options.MemoryMaxAge, provider.GetRequiredService<TimeProvider>());
         });
         services.AddSingleton<ValkeyTier>();
         services.AddSingleton<ValkeyLeases>();

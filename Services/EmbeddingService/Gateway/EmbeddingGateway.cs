@@ -44,20 +44,11 @@ internal sealed class EmbeddingGateway(
         if (pending is not null)
         {
             statistics.Miss(Tier.L1, pending.Count);
-            try
-            {
-                (tokens, tiers) = await FetchAsync(call, prompt, pending, vectors, tokens, tiers, cancellationToken);
-            }
-            finally
-            {
-                usage.Record(call, tiers);
-            }
-        }
-        else
-        {
-            usage.Record(call, tiers);
+            (tokens, tiers) = await FetchAsync(call, prompt, pending, vectors, tokens, tiers, cancellationToken);
         }
 
+        // What was bought is recorded when it is bought, whether the caller gets it or not.
+        usage.RecordSaved(call, tiers);
         return new EmbeddingResult(vectors, tokens, tiers);
     }
 

@@ -20,6 +20,7 @@ internal sealed partial class VectorFetcher(
     DurableTier durable,
     ProviderCaller provider,
     BudgetGate budgets,
+    UsageRecorder usage,
     GatewayFeatures features,
     TierStatistics statistics,
     IOptions<EmbeddingCacheOptions> options,
@@ -321,9 +322,10 @@ internal sealed partial class VectorFetcher(
         }
 
         await using var reservation = await budgets.ReserveAsync(call, flights.Sum(flight => (long)flight.EstimatedTokens), CancellationToken.None);
+        var requests = 1;
         while (flights.Count > 0)
         {
-            await provider.CallAsync(call.Target, flights, call.Interactive, OnBatchAsync);
+            await provider.CallAsync(call.Target, flights, call.Interactive, OnAnswer, OnBatchAsync);
             flights = StillWanted(flights);
             foreach (var flight in flights)
             {
@@ -331,6 +333,13 @@ internal sealed partial class VectorFetcher(
             }
 
             flights = [.. flights.Where(flight => !flight.Task.IsCompleted)];
+        }
+
+        // What a provider answered is paid, whatever becomes of it: vectors that are wrong, and callers that have left.
+        void OnAnswer(int texts, long tokens)
+        {
+            reservation.Spend(tokens);
+            usage.RecordBought(call, Interlocked.Exchange(ref requests, 0), texts, tokens);
         }
 
         async ValueTask OnBatchAsync(IReadOnlyList<Flight> sent, ProviderItem[] items)
@@ -348,7 +357,6 @@ internal sealed partial class VectorFetcher(
                 var key = sent[i].Key;
                 var vector = new CachedVector(values, items[i].Tokens);
                 landings[i] = new Landing(vector, Tier.Source, null, false);
-                reservation.Spend(items[i].Tokens);
                 statistics.Hit(Tier.Source);
                 if (store)
                 {

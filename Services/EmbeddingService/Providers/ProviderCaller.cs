@@ -16,7 +16,7 @@ internal readonly record struct ProviderItem(float[]? Vector, int Tokens, Provid
 /// Calls providers: packs texts into batches, keeps to limits, repeats what may succeed, turns to another endpoint of the same space, and isolates a
 /// text that a provider refuses from its neighbours.
 /// </summary>
-internal sealed partial class ProviderCaller(TimeProvider time, ILogger<ProviderCaller> logger)
+internal sealed partial class ProviderCaller(ImpostorWatch impostors, TimeProvider time, ILogger<ProviderCaller> logger)
 {
     private static readonly TimeSpan s_firstBackoff = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan s_maxInteractiveWait = TimeSpan.FromSeconds(10);
@@ -26,19 +26,29 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
     /// <param name="target">The model at its dimensions.</param>
     /// <param name="flights">The texts.</param>
     /// <param name="interactive">Whether a person waits.</param>
+    /// <param name="onAnswer">Gets the texts and tokens of each answer, before it is looked at: they are paid.</param>
     /// <param name="onBatch">Gets texts whose fate is known, and what became of each.</param>
     /// <returns>When every text's fate is known.</returns>
-    public Task CallAsync(
-        ModelSpace target, IReadOnlyList<Flight> flights, bool interactive, Func<IReadOnlyList<Flight>, ProviderItem[], ValueTask> onBatch)
+    public async Task CallAsync(
+        ModelSpace target,
+        IReadOnlyList<Flight> flights,
+        bool interactive,
+        Action<int, long> onAnswer,
+        Func<IReadOnlyList<Flight>, ProviderItem[], ValueTask> onBatch)
     {
         var options = target.Model.Endpoints[0].Options;
         var batches = Pack([.. flights.Select(flight => flight.EstimatedTokens)], options.MaxBatch, options.MaxBatchTokens)
             .Select(batch => (IReadOnlyList<Flight>)new ArraySegment<Flight>([.. flights], batch.Start, batch.Count)).ToList();
 
+        if (!target.Model.Definition.Local)
+        {
+            await impostors.ReadyAsync();
+        }
+
         // One request does not fill the queue of all.
-        return batches.Count == 1
+        await (batches.Count == 1
             ? RunAsync(batches[0])
-            : Parallel.ForEachAsync(batches, new ParallelOptions { MaxDegreeOfParallelism = options.MaxInFlight }, async (batch, _) => await RunAsync(batch));
+            : Parallel.ForEachAsync(batches, new ParallelOptions { MaxDegreeOfParallelism = options.MaxInFlight }, async (batch, _) => await RunAsync(batch)));
 
         async Task RunAsync(IReadOnlyList<Flight> batch)
         {
@@ -47,7 +57,7 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
                 using var watch = new FlightWatch(batch);
                 try
                 {
-                    await EmbedAsync(new Order(target, interactive, onBatch, time.GetTimestamp(), watch.Deserted), batch);
+                    await EmbedAsync(new Order(target, interactive, onAnswer, onBatch, time.GetTimestamp(), watch.Deserted), batch);
                     return;
                 }
                 catch (OperationCanceledException) when (watch.Deserted.IsCancellationRequested)
@@ -161,7 +171,7 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
         foreach (var endpoint in endpoints)
         {
             var bit = 1 << endpoint.Index;
-            if ((tried & bit) == 0 && !endpoint.Impostor && endpoint.Breaker.TryEnter())
+            if ((tried & bit) == 0 && !endpoint.State.Impostor && endpoint.Breaker.TryEnter())
             {
                 tried |= bit;
                 return endpoint;
@@ -198,9 +208,13 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
                     return;
                 }
 
-                answer = await GenerateAsync(endpoint, order.Target, [.. sent.Select(flight => flight.Text)], CancellationToken.None);
+                answer = await BuyAsync(endpoint, order, sent);
                 answered = true;
                 await ObeyAsync(endpoint, answer);
+                if (endpoint.State.Impostor)
+                {
+                    throw new ProviderException(ProviderFailure.Transient, "The provider was found to serve another model.");
+                }
             }
             finally
             {
@@ -210,7 +224,7 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
             var space = order.Target.Space;
             var items = AnswerCheck.Check(answer, space.Dimensions, space.Normalized, sent.Count, [.. sent.Select(flight => flight.EstimatedTokens)]);
             endpoint.Breaker.Succeeded();
-            endpoint.Used = true;
+            endpoint.State.Used = true;
             known = true;
             await order.OnBatch(sent, items);
         }
@@ -251,6 +265,24 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
                 endpoint.Breaker.Abandoned();
             }
         }
+    }
+
+    private async Task<GeneratedEmbeddings<Embedding<float>>> BuyAsync(ModelEndpoint endpoint, Order order, IReadOnlyList<Flight> sent)
+    {
+        try
+        {
+            var answer = await GenerateAsync(endpoint, order.Target, [.. sent.Select(flight => flight.Text)], CancellationToken.None);
+            order.OnAnswer(sent.Count, answer.Usage?.InputTokenCount is { } counted and >= 0 ? counted : Estimate());
+            return answer;
+        }
+        catch (ProviderException e) when (e.Failure == ProviderFailure.Malformed)
+        {
+            // It answered, and it counts: what, cannot be read.
+            order.OnAnswer(sent.Count, Estimate());
+            throw;
+        }
+
+        long Estimate() => sent.Sum(flight => (long)flight.EstimatedTokens);
     }
 
     private async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
@@ -323,9 +355,15 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
     /// <summary>What a batch is to be embedded for.</summary>
     /// <param name="Target">The model at its dimensions.</param>
     /// <param name="Interactive">Whether a person waits.</param>
+    /// <param name="OnAnswer">Gets texts and tokens of each answer.</param>
     /// <param name="OnBatch">Gets texts whose fate is known.</param>
     /// <param name="Started">When it began to wait.</param>
     /// <param name="Deserted">Cancelled when nobody waits any more.</param>
     private sealed record Order(
-        ModelSpace Target, bool Interactive, Func<IReadOnlyList<Flight>, ProviderItem[], ValueTask> OnBatch, long Started, CancellationToken Deserted);
+        ModelSpace Target,
+        bool Interactive,
+        Action<int, long> OnAnswer,
+        Func<IReadOnlyList<Flight>, ProviderItem[], ValueTask> OnBatch,
+        long Started,
+        CancellationToken Deserted);
 }

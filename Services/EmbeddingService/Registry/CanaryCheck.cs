@@ -13,7 +13,7 @@ namespace RagPlatform.EmbeddingService.Registry;
 /// Models that nobody used are not asked: that would cost money.
 /// </summary>
 internal sealed partial class CanaryCheck(
-    ModelRegistry registry, IOptions<CanaryOptions> options, TimeProvider time, ILogger<CanaryCheck> logger, EmbeddingModelStore? store = null)
+    ModelRegistry registry, ImpostorWatch impostors, IOptions<CanaryOptions> options, TimeProvider time, ILogger<CanaryCheck> logger, EmbeddingModelStore? store = null)
     : BackgroundService
 {
     private static readonly string[] s_texts =
@@ -38,7 +38,7 @@ internal sealed partial class CanaryCheck(
         {
             foreach (var endpoint in model.Endpoints)
             {
-                if ((all || !endpoint.Checked) && (endpoint.Used || await FindAsync(model.Definition.Space.Id, cancellationToken) is not null))
+                if ((all || !endpoint.State.Checked) && (endpoint.State.Used || await FindAsync(model.Definition.Space.Id, cancellationToken) is not null))
                 {
                     due.Add((endpoint.Provider, model, endpoint));
                 }
@@ -84,6 +84,7 @@ internal sealed partial class CanaryCheck(
     private async Task CheckAsync(ServedModel model, ModelEndpoint endpoint, CancellationToken cancellationToken)
     {
         float[] now;
+        var askedAt = time.GetTimestamp();
         try
         {
             now = await AskAsync(model, endpoint, cancellationToken);
@@ -98,21 +99,26 @@ internal sealed partial class CanaryCheck(
         var space = model.Definition.Space;
         var stored = await EnsureAsync(space.Id, now, cancellationToken);
         var cosine = stored.Length == now.Length ? Enumerable.Range(0, s_texts.Length).Min(i => Cosine(stored, now, i * space.Dimensions, space.Dimensions)) : 0;
-        endpoint.Checked = true;
+        var wasImpostor = endpoint.State.Impostor;
         if (cosine < options.Value.MinCosine)
         {
-            if (!endpoint.Impostor)
+            if (!wasImpostor)
             {
                 LogImpostor(model.Definition.Name, endpoint.Provider, cosine);
             }
 
-            endpoint.Impostor = true;
+            await impostors.FoundAsync(model, endpoint, cancellationToken);
         }
-        else if (endpoint.Impostor)
+        else
         {
-            endpoint.Impostor = false;
-            LogGenuine(model.Definition.Name, endpoint.Provider);
+            await impostors.GoodAsync(model, endpoint, askedAt, cancellationToken);
+            if (wasImpostor)
+            {
+                LogGenuine(model.Definition.Name, endpoint.Provider);
+            }
         }
+
+        endpoint.State.Checked = true;
     }
 
     private static async Task<float[]> AskAsync(ServedModel model, ModelEndpoint endpoint, CancellationToken cancellationToken)

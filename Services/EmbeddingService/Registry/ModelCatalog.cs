@@ -18,19 +18,22 @@ internal sealed class ModelCatalog(
     // An endpoint's limits hold for all of its models together, also across a change of the registry.
     private readonly ConcurrentDictionary<string, ProviderChannel> _channels = new(StringComparer.Ordinal);
 
+    // What was learned of a model at an endpoint, too: by the endpoint, its name for the model, and the space.
+    private readonly ConcurrentDictionary<(string Provider, string Model, string Space), EndpointState> _states = new();
+
     /// <summary>The models of <paramref name="options"/>: the known ones that an endpoint serves, and the configured ones.</summary>
     /// <exception cref="InvalidOperationException">A setting contradicts another; the message says which.</exception>
     public IReadOnlyList<ServedModel> Create(EmbeddingOptions options)
     {
         var models = new Dictionary<string, ServedModel>(StringComparer.Ordinal)
         {
-            [KnownModels.Hashing] = new(KnownModels.HashingModel, [CreateEndpoint("local", 0, s_local, new HashingEmbeddingGenerator())]),
+            [KnownModels.Hashing] = new(KnownModels.HashingModel, [CreateEndpoint("local", 0, s_local, KnownModels.HashingModel, new HashingEmbeddingGenerator())]),
         };
 
         foreach (var model in Definitions(options))
         {
             var endpoints = EndpointNames(options, model.Definition, model.Options)
-                .Select((name, i) => CreateEndpoint(name, i, options.Providers[name], CreateGenerator(name, options.Providers[name], model.Definition)))
+                .Select((name, i) => CreateEndpoint(name, i, options.Providers[name], model.Definition, CreateGenerator(name, options.Providers[name], model.Definition)))
                 .ToList();
             if (endpoints.Count > 0)
             {
@@ -119,13 +122,16 @@ internal sealed class ModelCatalog(
         _ => throw new InvalidOperationException($"The provider '{name}' has a type that is not known."),
     };
 
-    private ModelEndpoint CreateEndpoint(string name, int index, ProviderOptions provider, IEmbeddingGenerator<string, Embedding<float>> generator) => new(
+    private ModelEndpoint CreateEndpoint(
+        string name, int index, ProviderOptions provider, ModelDefinition definition, IEmbeddingGenerator<string, Embedding<float>> generator) => new(
         name,
         index,
         generator,
         provider,
         _channels.GetOrAdd(name, (key, limits) => CreateChannel(key, limits), provider),
-        new Breaker(failures: 5, TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(1), time));
+        _states.GetOrAdd(
+            (name, definition.ProviderModel, definition.Space.Id),
+            _ => new EndpointState(new Breaker(failures: 5, TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(1), time), time.GetTimestamp())));
 
     private ProviderChannel CreateChannel(string name, ProviderOptions limits) => new(
         limits.MaxInFlight,

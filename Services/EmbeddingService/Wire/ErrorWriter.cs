@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using RagPlatform.Contracts;
 
 namespace RagPlatform.EmbeddingService.Wire;
 
@@ -21,7 +22,7 @@ internal static class ErrorWriter
 
         if (error.BudgetReset is { } reset)
         {
-            context.Response.Headers["x-rag-budget-reset"] = reset.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+            context.Response.Headers[EmbeddingHeaders.BudgetReset] = reset.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
         }
 
         return WriteAsync(context, error.Status, error.Message, error.Type, error.Param, error.Code);

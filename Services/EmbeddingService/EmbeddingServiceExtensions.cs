@@ -33,6 +33,7 @@ internal static partial class EmbeddingServiceExtensions
         });
         services.AddCaching();
         services.AddBudgets();
+        services.AddSingleton<EndpointCaller>();
         services.AddSingleton<ProviderCaller>();
         services.AddSingleton<VectorFetcher>();
         services.AddSingleton<EmbeddingGateway>();

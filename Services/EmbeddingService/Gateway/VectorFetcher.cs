@@ -325,7 +325,7 @@ internal sealed partial class VectorFetcher(
         var requests = 1;
         while (flights.Count > 0)
         {
-            await provider.CallAsync(call.Target, flights, call.Interactive, OnAnswer, OnBatchAsync);
+            await provider.CallAsync(flights, new ProviderOrder(call.Target, call.Interactive, OnAnswer, OnBatchAsync, CancellationToken.None));
             flights = StillWanted(flights);
             foreach (var flight in flights)
             {

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.AI;
 using RagPlatform.EmbeddingService.Gateway;
 using RagPlatform.EmbeddingService.Limits;
+using RagPlatform.EmbeddingService.Providers.Local;
 using RagPlatform.EmbeddingService.Providers.OpenAi;
 using RagPlatform.EmbeddingService.Registry;
 
@@ -102,7 +103,7 @@ internal sealed partial class EndpointCaller(TimeProvider time, ILogger<Endpoint
                 await endpoint.Channel.EnterAsync(tokens: 12, interactive: true, s_probeWait, CancellationToken.None);
                 try
                 {
-                    await GenerateAsync(endpoint, target, s_probe);
+                    await GenerateAsync(endpoint, target, s_probe, interactive: true);
                 }
                 finally
                 {
@@ -158,7 +159,7 @@ internal sealed partial class EndpointCaller(TimeProvider time, ILogger<Endpoint
     {
         try
         {
-            var answer = await GenerateAsync(endpoint, order.Target, [.. sent.Select(flight => flight.Text)]);
+            var answer = await GenerateAsync(endpoint, order.Target, [.. sent.Select(flight => flight.Text)], order.IsUrgent(sent));
             order.OnAnswer(sent.Count, answer.Usage?.InputTokenCount is { } counted and >= 0 ? counted : Estimate());
             return answer;
         }
@@ -173,14 +174,14 @@ internal sealed partial class EndpointCaller(TimeProvider time, ILogger<Endpoint
     }
 
     // In the format that worked last; when none is known to work, or this one is refused by name, in another.
-    private async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(ModelEndpoint endpoint, ModelSpace target, string[] texts)
+    private async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(ModelEndpoint endpoint, ModelSpace target, string[] texts, bool interactive)
     {
         ProviderException? first = null;
         for (var format = endpoint.State.Format; ; format++)
         {
             try
             {
-                var answer = await GenerateAsync(endpoint, target, texts, format);
+                var answer = await GenerateAsync(endpoint, target, texts, interactive, format);
                 if (first is not null)
                 {
                     LogFormat(endpoint.Provider, target.Model.Definition.Name, format);
@@ -201,9 +202,10 @@ internal sealed partial class EndpointCaller(TimeProvider time, ILogger<Endpoint
         }
     }
 
-    private async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(ModelEndpoint endpoint, ModelSpace target, string[] texts, VectorFormat format)
+    private async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
+        ModelEndpoint endpoint, ModelSpace target, string[] texts, bool interactive, VectorFormat format)
     {
-        if (target.Model.Definition.Local)
+        if (target.Model.Definition.Cheap)
         {
             return await endpoint.Generator.GenerateAsync(texts);
         }
@@ -213,7 +215,15 @@ internal sealed partial class EndpointCaller(TimeProvider time, ILogger<Endpoint
         {
             return await endpoint.Generator.GenerateAsync(
                 texts,
-                new() { Dimensions = target.Space.Dimensions, AdditionalProperties = new() { [OpenAiEmbeddingGenerator.FormatProperty] = format } },
+                new()
+                {
+                    Dimensions = target.Space.Dimensions,
+                    AdditionalProperties = new()
+                    {
+                        [OpenAiEmbeddingGenerator.FormatProperty] = format,
+                        [LocalEmbeddingGenerator.InteractiveProperty] = interactive,
+                    },
+                },
                 timeout.Token);
         }
         catch (OperationCanceledException e)

@@ -28,7 +28,7 @@ internal sealed partial class ProviderCaller(EndpointCaller caller, ImpostorWatc
         var all = flights.ToArray();
         var batches = Pack([.. all.Select(flight => flight.EstimatedTokens)], most, options.MaxBatchTokens)
             .Select(batch => (IReadOnlyList<Flight>)new ArraySegment<Flight>(all, batch.Start, batch.Count)).ToList();
-        if (!model.Definition.Local)
+        if (!model.Definition.InProcess)
         {
             await impostors.ReadyAsync();
         }

@@ -34,7 +34,7 @@ internal sealed partial class CanaryCheck(
     public async Task CheckAsync(bool all, CancellationToken cancellationToken)
     {
         var due = new List<(string Provider, ServedModel Model, ModelEndpoint Endpoint)>();
-        foreach (var model in registry.Models.Where(model => !model.Definition.Local))
+        foreach (var model in registry.Models.Where(model => !model.Definition.InProcess))
         {
             foreach (var endpoint in model.Endpoints)
             {

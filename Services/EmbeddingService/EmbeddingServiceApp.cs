@@ -3,6 +3,7 @@ using RagPlatform.EmbeddingService.Wire;
 using RagPlatform.ServiceDefaults;
 using RagPlatform.ServiceDefaults.Auth;
 using RagPlatform.ServiceDefaults.Connections;
+using RagPlatform.ServiceDefaults.Http;
 using RagPlatform.Storage;
 
 namespace RagPlatform.EmbeddingService;
@@ -33,6 +34,7 @@ public static class EmbeddingServiceApp
             var (type, code) = ErrorWriter.Describe(context.Response.StatusCode);
             return ErrorWriter.WriteAsync(context, context.Response.StatusCode, $"{problem.Title} {problem.Detail}".Trim(), type, code: code);
         });
+        builder.Services.Configure<RefusalOptions>(refusal => refusal.Write = ErrorWriter.WriteAsync);
         builder.AddEmbedding();
 
         var app = builder.Build();

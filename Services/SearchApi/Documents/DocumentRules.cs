@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
@@ -6,7 +5,7 @@ using RagPlatform.Contracts;
 
 namespace RagPlatform.SearchApi.Documents;
 
-/// <summary>What a document must keep to beyond the lengths of its fields: what PostgreSQL can store and a path can name.</summary>
+/// <summary>What metadata must keep to beyond being JSON: what PostgreSQL can store.</summary>
 internal static class DocumentRules
 {
     /// <summary>Levels of objects and arrays in metadata, the metadata itself included.</summary>
@@ -14,66 +13,6 @@ internal static class DocumentRules
 
     // jsonb keeps numbers exactly: one of few characters can stand for a million digits.
     private const int MaxExponent = 400;
-
-    private static readonly SearchValues<char> s_surrogates = SearchValues.Create([.. Enumerable.Range(0xD800, 0x800).Select(c => (char)c)]);
-
-    /// <summary>What is wrong with an id, or null.</summary>
-    public static string? CheckId(string? id)
-    {
-        if (string.IsNullOrWhiteSpace(id))
-        {
-            return "An id must not be empty.";
-        }
-
-        if (id.Length > DocumentLimits.MaxIdLength)
-        {
-            return $"An id has at most {DocumentLimits.MaxIdLength} characters; this one has {id.Length}.";
-        }
-
-        if (id.Any(char.IsControl))
-        {
-            return "An id must not contain control characters.";
-        }
-
-        if (id.Contains("%2F", StringComparison.OrdinalIgnoreCase))
-        {
-            return "An id must not contain '%2F': in a path it could not be told from '/'.";
-        }
-
-        if (id.Split('/').Any(segment => segment is "." or ".."))
-        {
-            return "An id must not contain '.' or '..' between slashes: paths are normalised on their way.";
-        }
-
-        return CheckText(id);
-    }
-
-    /// <summary>What is wrong with a text, or null.</summary>
-    public static string? CheckText(string text)
-    {
-        var nul = text.IndexOf('\0', StringComparison.Ordinal);
-        if (nul >= 0)
-        {
-            return string.Create(CultureInfo.InvariantCulture, $"NUL characters (U+0000) cannot be stored; the first is at character {nul + 1}.");
-        }
-
-        for (var i = text.AsSpan().IndexOfAny(s_surrogates); i >= 0 && i < text.Length; i++)
-        {
-            if (!char.IsSurrogate(text[i]))
-            {
-                continue;
-            }
-
-            if (i + 1 == text.Length || !char.IsSurrogatePair(text[i], text[i + 1]))
-            {
-                return string.Create(CultureInfo.InvariantCulture, $"There is half of a surrogate pair at character {i + 1}.");
-            }
-
-            i++;
-        }
-
-        return null;
-    }
 
     /// <summary>What is wrong with metadata, or null.</summary>
     public static string? CheckMetadata(JsonElement? metadata)
@@ -150,7 +89,7 @@ internal static class DocumentRules
     {
         try
         {
-            return CheckText(read());
+            return WireText.Check(read());
         }
         catch (InvalidOperationException)
         {

@@ -35,7 +35,7 @@ internal static class IndexingEndpoints
     internal static async Task<Results<Ok<DocumentIndexing>, ValidationProblem, ProblemHttpResult>> GetDocumentAsync(
         CurrentWorkspace workspace, DocumentId id, IndexingStatusStore status, CancellationToken cancellationToken)
     {
-        if (DocumentRules.CheckId(id.Value) is { } wrong)
+        if (DocumentIds.Check(id.Value) is { } wrong)
         {
             return ApiProblems.Invalid("id", wrong);
         }

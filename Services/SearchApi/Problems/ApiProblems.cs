@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
+using RagPlatform.ServiceDefaults.Http;
 
 namespace RagPlatform.SearchApi.Problems;
 
@@ -35,16 +36,7 @@ internal static partial class ApiProblems
     }
 
     /// <summary>Writes a problem outside of an endpoint.</summary>
-    public static async Task WriteAsync(HttpContext context, ProblemDetails problem)
-    {
-        context.Response.StatusCode = problem.Status ?? StatusCodes.Status500InternalServerError;
-        var problems = context.RequestServices.GetRequiredService<IProblemDetailsService>();
-        if (!await problems.TryWriteAsync(new() { HttpContext = context, ProblemDetails = problem }))
-        {
-            // The caller accepts no JSON; a problem that nobody can read helps less than one of the wrong type.
-            await context.Response.WriteAsJsonAsync(problem, problem.GetType(), options: null, "application/problem+json");
-        }
-    }
+    public static Task WriteAsync(HttpContext context, ProblemDetails problem) => Refusal.WriteAsync(context, problem);
 
     /// <summary>
     /// The path of a field as JSON has it: <c>Documents[3].Id</c> becomes <c>documents[3].id</c>. Validation names members as C# does.

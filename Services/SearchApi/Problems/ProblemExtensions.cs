@@ -32,7 +32,6 @@ internal static class ProblemExtensions
     {
         app.UseExceptionHandler();
         app.UseStatusCodePages();
-        app.UseMiddleware<PathGuard>();
         app.UseMiddleware<SchemaGuard>();
     }
 

@@ -177,7 +177,8 @@ public sealed class BadInputTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("limit=100000", "limit", "between 1 and 1000")]
     [InlineData("limit=ten", "limit", "integer")]
     [InlineData("limit=99999999999", "limit", "integer")]
-    [InlineData("cursor=%FF", "cursor", "none")]
+    [InlineData("cursor=%FF", "cursor", "UTF-8")]
+    [InlineData("cursor=%00", "cursor", "NUL")]
     [InlineData("cursor=abc!", "cursor", "none")]
     [InlineData("cursor=AA", "cursor", "none")]
     public async Task ListDocuments_AParameterThatIsWrong_NamesIt(string query, string field, string reason) =>

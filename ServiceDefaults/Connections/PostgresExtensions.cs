@@ -58,6 +58,7 @@ public static class PostgresExtensions
                     dataSource.ConnectionStringBuilder.ApplicationName = builder.Environment.ApplicationName;
                 }
 
+                dataSource.UseVector();
                 configureDataSource?.Invoke(dataSource);
             });
         builder.Services.AddHealthChecks().AddCheck<PostgresHealthCheck>(

@@ -18,6 +18,9 @@ public static class EmbeddingHeaders
 
     /// <summary>The workspace that the cost is for.</summary>
     public const string Workspace = "x-rag-workspace";
+
+    /// <summary>In refusals: when the budget that refused begins anew, as ISO 8601.</summary>
+    public const string BudgetReset = "x-rag-budget-reset";
 }
 
 /// <summary>

@@ -7,9 +7,9 @@ using Npgsql;
 using RagPlatform.Dashboard;
 using RagPlatform.EmbeddingService;
 using RagPlatform.IndexingWorker;
+using RagPlatform.LocalServers;
 using RagPlatform.SearchApi;
 using RagPlatform.ServiceDefaults;
-using RagPlatform.SingleNode.Servers;
 using RagPlatform.Storage;
 
 namespace RagPlatform.SingleNode;
@@ -36,17 +36,17 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         _folder = folder;
         _loggers = LoggerFactory.Create(ConfigureLogging);
         _logger = _loggers.CreateLogger<SingleNodeApp>();
-        AdminKey = PrivateFile.ReadOrCreateSecret(folder.AdminKeyFile, "rag_");
+        AdminKey = folder.Files.AdminKey;
     }
 
     /// <summary>The key that opens everything.</summary>
     public string AdminKey { get; }
 
     /// <summary>The file that has <see cref="AdminKey"/>; only its owner may read it.</summary>
-    public string AdminKeyFile => _folder.AdminKeyFile;
+    public string AdminKeyFile => _folder.Files.AdminKeyFile;
 
     /// <summary>The folder that everything is kept in.</summary>
-    public string DataFolder => _folder.FullPath;
+    public string DataFolder => _folder.Files.Folder;
 
     /// <summary>The embedding service.</summary>
     public WebApplication EmbeddingService => _services[0];
@@ -99,18 +99,24 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         RequireFree(listen, options.EmbeddingPort, "--embedding-port", "the embedding service");
         RequireFree(listen, options.WorkerPort, "--worker-port", "the indexing worker");
 
-        var node = new SingleNodeApp(options, SingleNode.DataFolder.Open(options.DataFolder));
+        SingleNodeApp? node = null;
         try
         {
+            node = new SingleNodeApp(options, LocalServers.DataFolder.Open(options.DataFolder));
             await node.StartServersAsync(cancellationToken);
             await node.StartServicesAsync(cancellationToken);
             await node.WaitUntilHealthyAsync(cancellationToken);
             node._folder.WriteState(node.Describe());
             return node;
         }
-        catch
+        catch (Exception e)
         {
-            await node.DisposeAsync();
+            await (node?.DisposeAsync() ?? ValueTask.CompletedTask);
+            if (e is LocalServerException server)
+            {
+                throw new SingleNodeException(ExitFor(server.Fault), server.Message, server);
+            }
+
             throw;
         }
     }
@@ -135,6 +141,13 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         _folder.Dispose();
         _loggers.Dispose();
     }
+
+    private static SingleNodeExit ExitFor(LocalServerFault fault) => fault switch
+    {
+        LocalServerFault.DataFolder => SingleNodeExit.DataFolder,
+        LocalServerFault.ServerMissing => SingleNodeExit.ServerMissing,
+        _ => SingleNodeExit.Failed,
+    };
 
     private static Uri AddressOf(WebApplication service)
     {
@@ -174,7 +187,7 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
     private async Task StartServersAsync(CancellationToken cancellationToken)
     {
         _settings["Auth:AdminKeyFile"] = AdminKeyFile;
-        _settings["Dashboard:KeysFolder"] = _folder.PathOf("dashboard-keys");
+        _settings["Dashboard:KeysFolder"] = _folder.Files.DashboardKeys;
         // One of the environment would win over the file.
         _settings["Auth:AdminKey"] = "";
         var postgres = StartPostgresAsync(cancellationToken);
@@ -190,9 +203,9 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         }
         else
         {
-            var password = PrivateFile.ReadOrCreateSecret(_folder.PathOf("postgres.password"));
+            var files = _folder.Files;
             Postgres = await LocalPostgres.StartAsync(
-                new LocalPostgresOptions(_folder.PathOf("postgres"), password, Durable: _options.Durable), _logger, cancellationToken);
+                new LocalPostgresOptions(files.Postgres, files.PostgresPassword, Durable: _options.Durable), _logger, cancellationToken);
             _settings["ConnectionStrings:ragdb"] = Postgres.ConnectionString;
 
             // Nothing stands between: see SearchOptions.PreparedStatements.
@@ -240,9 +253,9 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
             return;
         }
 
-        var password = PrivateFile.ReadOrCreateSecret(_folder.PathOf("valkey.password"));
+        var files = _folder.Files;
         var options = new LocalValkeyOptions(
-            _folder.PathOf("valkey"), password, MaxMegabytes: _options.ValkeyMegabytes, Durable: _options.Durable);
+            files.Valkey, files.ValkeyPassword, MaxMegabytes: _options.ValkeyMegabytes, Durable: _options.Durable);
         Valkey = await LocalValkey.StartAsync(program, options, _logger, cancellationToken);
         _settings["ConnectionStrings:cache"] = Valkey.ConnectionString;
     }
@@ -288,7 +301,7 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection(_options.Settings);
         builder.WebHost.UseUrls($"http://{new IPEndPoint(IPAddress.Parse(_options.Listen), port)}");
         // Beside the data, not in the home folder, where they would outlive it.
-        builder.Services.AddDataProtection().PersistKeysToFileSystem(new DirectoryInfo(_folder.PathOf("data-protection")));
+        builder.Services.AddDataProtection().PersistKeysToFileSystem(new DirectoryInfo(_folder.Files.DataProtection));
         // The node decides when a service stops: not each of the four by itself when a signal comes.
         builder.Services.AddSingleton<IHostLifetime, NodeLifetime>();
         _options.Configure?.Invoke(assembly, builder);

@@ -3,7 +3,7 @@ using System.Globalization;
 using RagPlatform.Cli.Figures;
 using RagPlatform.EmbeddingService.Caching;
 using RagPlatform.SingleNode.ScriptedProvider;
-using RagPlatform.SingleNode.Servers;
+using RagPlatform.LocalServers;
 
 namespace RagPlatform.Cli.Bench;
 

@@ -31,7 +31,7 @@ internal static class IndexBenchBulk
     {
         var node = await bench.StartNodeAsync().ConfigureAwait(false);
         await node.Client.CreateWorkspaceAsync(new(Workspace), bench.CancellationToken).ConfigureAwait(false);
-        await using var dataSource = NpgsqlDataSource.Create(node.App.PostgresConnectionString);
+        await using var dataSource = StorageDataSource.Create(node.App.PostgresConnectionString);
         var space = (await new SpaceStore(dataSource).ListAsync(bench.CancellationToken).ConfigureAwait(false))[0];
         var indexes = new VectorIndexStore(dataSource);
         var vectors = Vectors(bench.Random, size.Chunks, space.Dimensions);

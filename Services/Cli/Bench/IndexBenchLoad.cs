@@ -119,7 +119,7 @@ internal static class IndexBenchLoad
 
     private static async Task DiagnoseAsync(BenchContext bench, EphemeralNode node)
     {
-        await using var dataSource = NpgsqlDataSource.Create(node.App.PostgresConnectionString);
+        await using var dataSource = StorageDataSource.Create(node.App.PostgresConnectionString);
         var (spaces, workspaces, doctor) = (new SpaceStore(dataSource), new WorkspaceStore(dataSource), new DoctorStore(dataSource));
         var all = await spaces.ListAsync(bench.CancellationToken).ConfigureAwait(false);
         IndexDiagnosis? diagnosis = null;

@@ -3,8 +3,9 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using RagPlatform.Cli.Bench;
 using RagPlatform.Cli.Figures;
-using RagPlatform.SingleNode;
 using RagPlatform.SingleNode.ScriptedProvider;
+using RagPlatform.SingleNode;
+using RagPlatform.Storage;
 
 namespace RagPlatform.Cli.Drill;
 
@@ -46,7 +47,7 @@ internal static class DrillCommand
             Settings = new Dictionary<string, string?> { ["Indexing:Enabled"] = "false" },
         };
         await using var node = await EphemeralNode.StartAsync(run, options).ConfigureAwait(false);
-        await using var dataSource = NpgsqlDataSource.Create(node.App.PostgresConnectionString + ";Command Timeout=20");
+        await using var dataSource = StorageDataSource.Create(node.App.PostgresConnectionString + ";Command Timeout=20");
         var (failures, kills, lost, duplicates, orphans) = (0, 0, 0, 0, 0);
         for (var s = seed; s < seed + seeds; s++)
         {

@@ -1,3 +1,5 @@
+using RagPlatform.Contracts;
+
 namespace RagPlatform.EmbeddingService.Providers;
 
 /// <summary>What a failed call of a provider means for the next one.</summary>
@@ -36,8 +38,8 @@ internal sealed class ProviderException(ProviderFailure failure, string message,
     /// <summary>What a status means.</summary>
     public static ProviderFailure Classify(int status) => status switch
     {
-        0 or 408 or >= 500 => ProviderFailure.Transient,
         429 => ProviderFailure.RateLimited,
+        _ when TransportFailure.IsTransient(status) => ProviderFailure.Transient,
         400 or 413 or 414 or 422 => ProviderFailure.Rejected,
         _ => ProviderFailure.Unusable,
     };

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Mvc;
+using RagPlatform.Contracts;
 
 namespace RagPlatform.EmbeddingService.Wire;
 
@@ -22,7 +23,7 @@ internal static class ErrorWriter
 
         if (error.BudgetReset is { } reset)
         {
-            context.Response.Headers["x-rag-budget-reset"] = reset.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+            context.Response.Headers[EmbeddingHeaders.BudgetReset] = reset.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
         }
 
         return WriteAsync(context, error.Status, error.Message, error.Type, error.Param, error.Code);

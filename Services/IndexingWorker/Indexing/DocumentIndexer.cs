@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using RagPlatform.Contracts;
 using RagPlatform.IndexingWorker.Chunking;
 using RagPlatform.IndexingWorker.Queue;
 using RagPlatform.Storage;
@@ -204,9 +205,18 @@ internal sealed partial class DocumentIndexer(
                         space.SpaceId, Jitter(options.Value.Cooldown), options.Value.LongestCooldown, e.Cause, Shorten(e.Message), cancellationToken);
                     await queue.ReleaseAsync(identity.Id, [task], TimeSpan.Zero, cancellationToken);
                     break;
+                case BudgetSpentException:
+                    metrics.Discarded("budget");
+                    await queue.ReleaseAsync(identity.Id, [task], Jitter(options.Value.LongestCooldown), cancellationToken);
+                    break;
                 case NpgsqlException { IsTransient: true } or (NpgsqlException and not PostgresException) or TimeoutException:
                     LogDatabase(failure.Message);
                     metrics.Discarded("database");
+                    await queue.ReleaseAsync(identity.Id, [task], Jitter(options.Value.Cooldown), cancellationToken);
+                    break;
+                case not PostgresException when TransportFailure.Is(failure, cancellationToken):
+                    LogTransport(failure.Message);
+                    metrics.Discarded("transport");
                     await queue.ReleaseAsync(identity.Id, [task], Jitter(options.Value.Cooldown), cancellationToken);
                     break;
                 case DocumentFailedException e:
@@ -257,6 +267,9 @@ internal sealed partial class DocumentIndexer(
 
     [LoggerMessage(2, LogLevel.Warning, "The database did not do what it was asked; the tasks are taken up again: {Reason}")]
     private partial void LogDatabase(string reason);
+
+    [LoggerMessage(5, LogLevel.Warning, "A call failed on its way; the task is taken up again: {Reason}")]
+    private partial void LogTransport(string reason);
 
     [LoggerMessage(3, LogLevel.Error, "A document could not be indexed.")]
     private partial void LogUnexpected(Exception exception);

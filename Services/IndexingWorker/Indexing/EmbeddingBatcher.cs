@@ -168,16 +168,16 @@ internal sealed class EmbeddingBatcher(EmbedTexts embed, TokenCalibration tokens
         }
     }
 
-    // Is it the texts, or would any text fail? Some statuses say so; of the others, a text that nobody has sent before tells.
+    // Is it the texts, or would any text fail? Most answers say so; of the others, a text that nobody has sent before tells.
     private async Task ThrowIfUnavailableAsync(Lane lane, EmbeddingGatewayException failure)
     {
-        switch (failure.Status)
+        switch (failure.Failure)
         {
-            case 400 or 413 or 422:
+            case EmbeddingFailure.Refused:
                 return;
-            case 0 or (>= 401 and <= 412) or 429 or 503:
-                break;
-            default:
+            case EmbeddingFailure.Quota:
+                throw new BudgetSpentException(failure.Message, failure.ResetsAt, failure);
+            case EmbeddingFailure.Provider:
                 try
                 {
                     await embed(lane.Space, lane.Workspace, [$"probe {Guid.NewGuid():N}"], CancellationToken.None);
@@ -190,14 +190,15 @@ internal sealed class EmbeddingBatcher(EmbedTexts embed, TokenCalibration tokens
         }
 
         throw new SpaceUnavailableException(
-            failure.Status switch
+            (failure.Failure, failure.Status) switch
             {
-                0 => "unreachable",
-                401 or 403 => "refused",
-                402 => "budget",
-                404 or 409 => "model",
-                429 => "rate",
-                _ => "provider",
+                (EmbeddingFailure.Provider, _) => "provider",
+                (_, 0) => "unreachable",
+                (_, 401 or 403) => "refused",
+                (_, 404 or 409) => "model",
+                (_, 429) => "rate",
+                (EmbeddingFailure.Unusable, _) => "provider_unusable",
+                _ => "unavailable",
             },
             failure.Message,
             failure);

@@ -17,3 +17,12 @@ internal sealed class SpaceUnavailableException(string cause, string message, Ex
 {
     public string Cause { get; } = cause;
 }
+
+/// <summary>A budget of a workspace is used up: its tasks rest until it begins anew or is changed. Costs no document an attempt, and others nothing.</summary>
+/// <param name="message">What happened.</param>
+/// <param name="resetsAt">When the budget begins anew, if that is known.</param>
+/// <param name="inner">The exception behind it.</param>
+internal sealed class BudgetSpentException(string message, DateTimeOffset? resetsAt, Exception? inner = null) : Exception(message, inner)
+{
+    public DateTimeOffset? ResetsAt { get; } = resetsAt;
+}

@@ -44,7 +44,7 @@ public sealed class ExportStore(NpgsqlDataSource dataSource)
 
     // {0} is the table of a registered space.
     private const string ChunksSql = """
-        SELECT c.document_key, c.text, c.start_offset, c.overlap, c.heading, v.embedding::real[]
+        SELECT c.document_key, c.text, c.start_offset, c.overlap, c.heading, v.embedding
         FROM unnest($2::bigint[]) AS i (document_key)
         JOIN chunks c ON c.workspace_id = $1 AND c.document_key = i.document_key
         LEFT JOIN {0} v ON v.workspace_id = c.workspace_id AND v.chunk_id = c.chunk_id
@@ -102,7 +102,7 @@ public sealed class ExportStore(NpgsqlDataSource dataSource)
         var rows = new List<(long Key, PreparedChunkRow Chunk)>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            var vector = reader.IsDBNull(5) ? null : reader.GetFieldValue<float[]>(5);
+            var vector = reader.IsDBNull(5) ? null : VectorValue.Read(reader, 5, space);
             rows.Add((reader.GetInt64(0), new(
                 reader.GetString(1), reader.GetInt32(2), reader.GetInt32(3), reader.GetString(4), vector is null ? null : space.SpaceId, vector)));
         }

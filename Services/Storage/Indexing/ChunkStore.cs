@@ -20,7 +20,7 @@ public sealed class ChunkStore(NpgsqlDataSource dataSource)
 {
     // {0} is the table of a registered space.
     private const string ListSql = """
-        SELECT d.document_key, d.document_id, c.ordinal, c.start_offset, c.overlap, c.heading, c.text, c.content_hash, v.embedding::real[]
+        SELECT d.document_key, d.document_id, c.ordinal, c.start_offset, c.overlap, c.heading, c.text, c.content_hash, v.embedding
         FROM (SELECT workspace_id, document_key, document_id FROM documents
               WHERE workspace_id = $1 AND document_key > $2 ORDER BY document_key LIMIT $3) d
         JOIN chunks c ON c.workspace_id = d.workspace_id AND c.document_key = d.document_key
@@ -72,7 +72,7 @@ public sealed class ChunkStore(NpgsqlDataSource dataSource)
                 reader.GetString(5),
                 reader.GetString(6),
                 reader.GetFieldValue<byte[]>(7),
-                reader.IsDBNull(8) ? null : reader.GetFieldValue<float[]>(8)));
+                reader.IsDBNull(8) ? null : VectorValue.Read(reader, 8, space)));
         }
 
         return (chunks, lastKey);

@@ -320,21 +320,21 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
 
     private async Task CopyChunksAsync(List<NewChunk> fresh, List<long> ids, CancellationToken cancellationToken)
     {
-        await using var copy = await BinaryCopy.BeginAsync(connection, CopyChunksSql, cancellationToken);
+        await using var copy = await connection.BeginBinaryImportAsync(CopyChunksSql, cancellationToken);
         for (var i = 0; i < fresh.Count; i++)
         {
             var (workspace, document, ordinal, chunk) = fresh[i];
-            await copy.BeginRowAsync(10, cancellationToken);
-            copy.Write(workspace);
-            copy.Write(ids[i]);
-            copy.Write(document);
-            copy.Write(chunk.Hash);
-            copy.Write(chunk.Occurrence);
-            copy.Write(ordinal);
-            copy.Write(chunk.Start);
-            copy.Write(chunk.Overlap);
-            copy.Write(chunk.Heading);
-            copy.Write(chunk.Text);
+            await copy.StartRowAsync(cancellationToken);
+            await copy.WriteAsync(workspace, cancellationToken);
+            await copy.WriteAsync(ids[i], cancellationToken);
+            await copy.WriteAsync(document, cancellationToken);
+            await copy.WriteAsync(chunk.Hash, cancellationToken);
+            await copy.WriteAsync(chunk.Occurrence, cancellationToken);
+            await copy.WriteAsync(ordinal, cancellationToken);
+            await copy.WriteAsync(chunk.Start, cancellationToken);
+            await copy.WriteAsync(chunk.Overlap, cancellationToken);
+            await copy.WriteAsync(chunk.Heading, cancellationToken);
+            await copy.WriteAsync(chunk.Text, cancellationToken);
         }
 
         await copy.CompleteAsync(cancellationToken);
@@ -349,15 +349,15 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
             return;
         }
 
-        await using var copy = await BinaryCopy.BeginAsync(connection, Sql(CopyVectorsSql), cancellationToken);
+        await using var copy = await connection.BeginBinaryImportAsync(Sql(CopyVectorsSql), cancellationToken);
         foreach (var (workspace, document, chunk, hash, vector) in vectors)
         {
-            await copy.BeginRowAsync(5, cancellationToken);
-            copy.Write(workspace);
-            copy.Write(chunk);
-            copy.Write(document);
-            copy.Write(hash);
-            copy.WriteVector(vector.Span, space.VectorType == "halfvec");
+            await copy.StartRowAsync(cancellationToken);
+            await copy.WriteAsync(workspace, cancellationToken);
+            await copy.WriteAsync(chunk, cancellationToken);
+            await copy.WriteAsync(document, cancellationToken);
+            await copy.WriteAsync(hash, cancellationToken);
+            await copy.WriteAsync(VectorValue.Of(space, vector), cancellationToken);
         }
 
         await copy.CompleteAsync(cancellationToken);

@@ -98,6 +98,9 @@ public sealed partial class SchemaMigrator(NpgsqlDataSource dataSource, TimeProv
         }
 
         await transaction.CommitAsync(cancellationToken);
+
+        // The types of extensions: the connection's own are from before the migration, be it ours or that of another service.
+        await dataSource.ReloadTypesAsync(cancellationToken);
         return [.. missing.Select(file => file.Name)];
     }
 

@@ -32,16 +32,16 @@ public sealed class BulkLoadProbe(NpgsqlDataSource dataSource)
         {
             var begin = time.GetTimestamp();
             var hash = new byte[16];
-            await using (var copy = await BinaryCopy.BeginAsync(connection, CopySql, cancellationToken))
+            await using (var copy = await connection.BeginBinaryImportAsync(CopySql, cancellationToken))
             {
                 for (var i = 0; i < vectors.Count; i++)
                 {
-                    await copy.BeginRowAsync(5, cancellationToken);
-                    copy.Write(1);
-                    copy.Write((long)i);
-                    copy.Write((long)i);
-                    copy.Write(hash);
-                    copy.WriteVector(vectors[i], space.VectorType == "halfvec");
+                    await copy.StartRowAsync(cancellationToken);
+                    await copy.WriteAsync(1, cancellationToken);
+                    await copy.WriteAsync((long)i, cancellationToken);
+                    await copy.WriteAsync((long)i, cancellationToken);
+                    await copy.WriteAsync(hash, cancellationToken);
+                    await copy.WriteAsync(VectorValue.Of(space, vectors[i]), cancellationToken);
                 }
 
                 await copy.CompleteAsync(cancellationToken);

@@ -3,7 +3,10 @@ using Npgsql;
 
 namespace RagPlatform.Storage;
 
-/// <summary>The plainest statements for nearest vectors, for benchmarks to compare searching with.</summary>
+/// <summary>
+/// The plainest statements for nearest vectors, for benchmarks to compare searching with: as somebody writes them who knows how, with binary parameters,
+/// prepared, and in one round trip.
+/// </summary>
 public sealed class RawVectorProbe(NpgsqlDataSource dataSource)
 {
     private const string SettingsSql = """
@@ -11,13 +14,13 @@ public sealed class RawVectorProbe(NpgsqlDataSource dataSource)
                set_config('enable_sort', $2, true), set_config('enable_seqscan', $2, true), set_config('max_parallel_workers_per_gather', '0', true)
         """;
 
-    // {0} table, {1} type, {2} what is added to the distance: nothing lets the index serve, "+ 0" does not.
+    // {0} table, {1} what is added to the distance: nothing lets the index serve, "+ 0" does not.
     private const string NearestSql = """
         SELECT n.chunk_id, n.distance, c.text, d.document_id, d.title, d.metadata::text
         FROM (
-            SELECT v.chunk_id, v.document_key, v.embedding <=> $2::real[]::{1} AS distance
+            SELECT v.chunk_id, v.document_key, v.embedding <=> $2 AS distance
             FROM {0} v WHERE v.workspace_id = $1
-            ORDER BY (v.embedding <=> $2::real[]::{1}){2} LIMIT $3) n
+            ORDER BY (v.embedding <=> $2){1} LIMIT $3) n
         JOIN chunks c ON c.workspace_id = $1 AND c.chunk_id = n.chunk_id
         JOIN documents d ON d.workspace_id = $1 AND d.document_key = n.document_key
         """;
@@ -55,7 +58,7 @@ public sealed class RawVectorProbe(NpgsqlDataSource dataSource)
         int workspaceId, SpaceRow space, float[] vector, int limit, int efSearch, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(space);
-        var sql = string.Format(CultureInfo.InvariantCulture, NearestSql, space.VectorTable, space.VectorType, efSearch > 0 ? "" : " + 0");
+        var sql = string.Format(CultureInfo.InvariantCulture, NearestSql, space.VectorTable, efSearch > 0 ? "" : " + 0");
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var batch = new NpgsqlBatch(connection)
         {
@@ -70,10 +73,11 @@ public sealed class RawVectorProbe(NpgsqlDataSource dataSource)
                         new() { Value = efSearch > 0 ? "off" : "on" },
                     },
                 },
-                new(sql) { Parameters = { new() { Value = workspaceId }, new() { Value = vector }, new() { Value = limit } } },
+                new(sql) { Parameters = { new() { Value = workspaceId }, new() { Value = VectorValue.Of(space, vector) }, new() { Value = limit } } },
                 new("COMMIT"),
             },
         };
+        await batch.PrepareAsync(cancellationToken);
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         await reader.NextResultAsync(cancellationToken);
         var chunks = new List<long>();

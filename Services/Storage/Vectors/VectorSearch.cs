@@ -71,19 +71,19 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
                set_config('hnsw.max_scan_tuples', $3, true), set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true)
         """;
 
-    // The query is a SELECT of its own, so that an array is made a vector once, and not for each row.
-    // {0} table, {1} type, {2} condition on documents, {3} condition of a partial index, {4} what the index is over, {5} its type. The index only serves an order by the bare operator
+    // {0} table, {1} condition on documents, {2} condition of a partial index, {3} what the index is over, {4} its type: a SELECT of its own, so that
+    // the query becomes of that type once, and not for each row. The index only serves an order by the bare operator
     // on what it is over; where that is of less precision than the vectors, these decide about what it finds.
     // Conditions are met behind it, not in it: what is nearest among the $3 nearest of all is nearest of those that meet them. A scan that reads
     // on until enough meet them may pass by what lies on the other side of those that do not.
     private const string HnswSql = """
         WITH scanned AS MATERIALIZED (
-            SELECT v.workspace_id, v.chunk_id, v.document_key, v.embedding <=> (SELECT $2::real[]::{1}) AS distance
-            FROM {0} v {3}
-            ORDER BY {4} <=> (SELECT $2::real[]::{5})
+            SELECT v.workspace_id, v.chunk_id, v.document_key, v.embedding <=> $2 AS distance
+            FROM {0} v {2}
+            ORDER BY {3} <=> (SELECT $2::{4})
             LIMIT $3
         ), candidates AS MATERIALIZED (
-            SELECT v.chunk_id, v.document_key, v.distance FROM scanned v WHERE v.workspace_id = $1 {2}
+            SELECT v.chunk_id, v.document_key, v.distance FROM scanned v WHERE v.workspace_id = $1 {1}
         ), nearest AS MATERIALIZED (
             SELECT * FROM candidates ORDER BY distance, chunk_id LIMIT $4
         )
@@ -92,20 +92,20 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
     // With + 0 it is an exact comparison.
     private const string ExactSql = """
         WITH candidates AS (SELECT LEAST($3::bigint, $4::bigint)), nearest AS MATERIALIZED (
-            SELECT v.chunk_id, v.document_key, v.embedding <=> (SELECT $2::real[]::{1}) AS distance
+            SELECT v.chunk_id, v.document_key, v.embedding <=> $2 AS distance
             FROM {0} v
-            WHERE v.workspace_id = $1 {2}
-            ORDER BY (v.embedding <=> (SELECT $2::real[]::{1})) + 0, v.chunk_id
+            WHERE v.workspace_id = $1 {1}
+            ORDER BY (v.embedding <=> $2) + 0, v.chunk_id
             LIMIT $4
         )
         """;
 
     private const string FilterFirstSql = """
         WITH candidates AS (SELECT LEAST($3::bigint, $4::bigint)), nearest AS MATERIALIZED (
-            SELECT v.chunk_id, v.document_key, v.embedding <=> (SELECT $2::real[]::{1}) AS distance
+            SELECT v.chunk_id, v.document_key, v.embedding <=> $2 AS distance
             FROM documents d JOIN {0} v ON v.workspace_id = d.workspace_id AND v.document_key = d.document_key
-            WHERE d.workspace_id = $1 AND {2}
-            ORDER BY (v.embedding <=> (SELECT $2::real[]::{1})) + 0, v.chunk_id
+            WHERE d.workspace_id = $1 AND {1}
+            ORDER BY (v.embedding <=> $2) + 0, v.chunk_id
             LIMIT $4
         )
         """;
@@ -126,7 +126,7 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
         """;
 
     // {0} table.
-    private const string ReadSql = "SELECT chunk_id, embedding::real[] FROM {0} WHERE workspace_id = $1 AND chunk_id = ANY ($2)";
+    private const string ReadSql = "SELECT chunk_id, embedding FROM {0} WHERE workspace_id = $1 AND chunk_id = ANY ($2)";
 
     private const string CountSql = """
         SELECT count(*), count(DISTINCT v.document_key)
@@ -180,7 +180,7 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
         var vectors = new Dictionary<long, float[]>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            vectors.Add(reader.GetInt64(0), reader.GetFieldValue<float[]>(1));
+            vectors.Add(reader.GetInt64(0), VectorValue.Read(reader, 1, space));
         }
 
         return vectors;
@@ -220,7 +220,7 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
             Parameters =
             {
                 new() { Value = query.WorkspaceId },
-                new() { Value = query.Vector },
+                new() { Value = VectorValue.Of(query.Space, query.Vector) },
                 new() { Value = Math.Max(query.Limit, query.Scan) },
                 new() { Value = query.Limit },
             },
@@ -238,7 +238,7 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
         var partial = plan == VectorPlan.PartialHnsw ? string.Create(CultureInfo.InvariantCulture, $"WHERE v.workspace_id = {query.WorkspaceId}") : "";
         var space = query.Space;
         command.CommandText = string.Format(
-            CultureInfo.InvariantCulture, sql, space.VectorTable, space.VectorType, place, partial,
+            CultureInfo.InvariantCulture, sql, space.VectorTable, place, partial,
             space.IndexExpression(query.HalfIndex, "v."), space.IndexType(query.HalfIndex))
             + (withPassages ? PassagesSql : KeysSql);
         return command;

@@ -78,11 +78,15 @@ public sealed class EmbeddingBatcherTests
     }
 
     [Theory]
-    [InlineData(400)]
-    [InlineData(502)]
-    public async Task Embed_OneTextIsRefused_OnlyItsDocumentFails(int status)
+    [InlineData(400, null)]
+    [InlineData(500, null)]
+    [InlineData(502, EmbeddingGatewayException.BadProviderAnswer)]
+    [InlineData(503, EmbeddingGatewayException.ProviderUnavailable)]
+    public async Task Embed_OneTextIsRefused_OnlyItsDocumentFails(int status, string? code)
     {
-        _before = texts => texts.Contains("bad") ? throw new EmbeddingGatewayException(status, "Refused.") : Task.CompletedTask;
+        _before = texts => texts.Contains("bad")
+            ? throw new EmbeddingGatewayException(status, "Refused.") { Code = code }
+            : Task.CompletedTask;
         var batcher = Create(inFlight: 1);
         var go = EmbedAsync(batcher, "first");
         var good = Enumerable.Range(0, 50).Select(i => EmbedAsync(batcher, $"good {i}")).ToList();
@@ -97,20 +101,34 @@ public sealed class EmbeddingBatcherTests
     }
 
     [Theory]
-    [InlineData(0, "unreachable", 1)]
-    [InlineData(429, "rate", 1)]
-    [InlineData(401, "refused", 1)]
-    [InlineData(402, "budget", 1)]
-    [InlineData(500, "provider", 2)]
-    public async Task Embed_NothingCanBeEmbedded_TheSpaceIsUnavailableAfterFewRequests(int status, string cause, int requests)
+    [InlineData(0, null, "unreachable", 1)]
+    [InlineData(429, null, "rate", 1)]
+    [InlineData(401, null, "refused", 1)]
+    [InlineData(503, null, "unavailable", 1)]
+    [InlineData(502, EmbeddingGatewayException.ProviderUnusable, "provider_unusable", 1)]
+    [InlineData(503, EmbeddingGatewayException.ProviderUnavailable, "provider", 2)]
+    [InlineData(500, null, "provider", 2)]
+    public async Task Embed_NothingCanBeEmbedded_TheSpaceIsUnavailableAfterFewRequests(int status, string? code, string cause, int requests)
     {
-        _before = _ => throw new EmbeddingGatewayException(status, "No.");
+        _before = _ => throw new EmbeddingGatewayException(status, "No.") { Code = code };
 
         var failure = await Assert.ThrowsAsync<SpaceUnavailableException>(
             () => EmbedAsync(Create(), [.. Enumerable.Range(0, 100).Select(i => $"text {i}")]));
 
         Assert.Equal(cause, failure.Cause);
         Assert.Equal(requests, _requests.Count);
+    }
+
+    [Fact]
+    public async Task Embed_BudgetIsSpent_SaysWhenItBeginsAnewAfterOneRequest()
+    {
+        var reset = new DateTimeOffset(2030, 1, 2, 0, 0, 0, TimeSpan.Zero);
+        _before = _ => throw new EmbeddingGatewayException(429, "No.") { Code = EmbeddingGatewayException.InsufficientQuota, ResetsAt = reset };
+
+        var spent = await Assert.ThrowsAsync<BudgetSpentException>(() => EmbedAsync(Create(), "a", "b"));
+
+        Assert.Equal(reset, spent.ResetsAt);
+        Assert.Single(_requests);
     }
 
     [Fact]

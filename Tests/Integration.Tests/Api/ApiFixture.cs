@@ -45,7 +45,7 @@ public class ApiFixture(Backends backends) : IAsyncLifetime
         }
 
         var connectionString = await backends.CreateDatabaseAsync();
-        Database = NpgsqlDataSource.Create(connectionString);
+        Database = StorageDataSource.Create(connectionString);
         _app = SearchApiApp.Build([], builder =>
         {
             builder.Logging.SetMinimumLevel(LogLevel.Warning);

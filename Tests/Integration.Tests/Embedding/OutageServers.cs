@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.SingleNode.ScriptedProvider;
-using RagPlatform.SingleNode.Servers;
+using RagPlatform.LocalServers;
 
 namespace RagPlatform.Integration.Tests.Embedding;
 

@@ -24,7 +24,7 @@ public sealed class IndexBuildTests(TestDatabase database) : IClassFixture<TestD
             ALTER TABLE {space.VectorTable} SET (parallel_workers = 2);
             """);
         var connection = new NpgsqlConnectionStringBuilder(database.ConnectionString) { Username = "index_builder", Password = "builder" };
-        await using var asBuilder = NpgsqlDataSource.Create(connection);
+        await using var asBuilder = StorageDataSource.Create(connection.ConnectionString);
         var warnings = new List<string>();
 
         var plan = await new VectorIndexStore(asBuilder).EnsureAsync(space, 10, "1500GB", warnings.Add, Cancelled);
@@ -54,7 +54,7 @@ public sealed class IndexBuildTests(TestDatabase database) : IClassFixture<TestD
     public async Task Ensure_SettingsOfABuild_StayInNoSession()
     {
         var space = await CreateAsync(33);
-        await using var one = NpgsqlDataSource.Create(database.ConnectionString + ";Maximum Pool Size=3");
+        await using var one = StorageDataSource.Create(database.ConnectionString + ";Maximum Pool Size=3");
 
         await new VectorIndexStore(one).EnsureAsync(space, 10, "77MB", _ => { }, Cancelled);
 
@@ -145,7 +145,7 @@ public sealed class IndexBuildTests(TestDatabase database) : IClassFixture<TestD
 
         var space = await CreateAsync(dimensions);
         await using var bouncer = await PgBouncer.StartAsync(program, database.ConnectionString, Cancelled);
-        await using var through = NpgsqlDataSource.Create(bouncer.ConnectionString);
+        await using var through = StorageDataSource.Create(bouncer.ConnectionString);
         var warnings = new List<string>();
         var resources = new BuildResources(1024, 2, null, null);
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using RagPlatform.SingleNode;
-using RagPlatform.SingleNode.Servers;
+using RagPlatform.LocalServers;
 using RagPlatform.Storage;
 
 [assembly: AssemblyFixture(typeof(RagPlatform.Integration.Tests.Infrastructure.Backends))]
@@ -43,7 +43,7 @@ public sealed class Backends : IAsyncLifetime
             _administration = Environment.GetEnvironmentVariable("RAG_TEST_POSTGRES") ?? await StartPostgresAsync();
             _cache = Environment.GetEnvironmentVariable("RAG_TEST_VALKEY") ?? await StartValkeyAsync();
         }
-        catch (SingleNodeException e) when (e.Exit == SingleNodeExit.ServerMissing)
+        catch (LocalServerException e) when (e.Fault == LocalServerFault.ServerMissing)
         {
             _missing = e.Message;
         }
@@ -120,8 +120,8 @@ public sealed class Backends : IAsyncLifetime
     private async Task<string> StartValkeyAsync()
     {
         _folder ??= Directory.CreateTempSubdirectory("rag-tests-");
-        var program = LocalValkey.FindProgram() ?? throw new SingleNodeException(
-            SingleNodeExit.ServerMissing, "valkey-server is not installed: run eng/install-backends.sh, or name one with RAG_TEST_VALKEY.");
+        var program = LocalValkey.FindProgram() ?? throw new LocalServerException(
+            LocalServerFault.ServerMissing, "valkey-server is not installed: run eng/install-backends.sh, or name one with RAG_TEST_VALKEY.");
         _valkey = await LocalValkey.StartAsync(
             program,
             new LocalValkeyOptions(Path.Combine(_folder.FullName, "valkey"), _prefix, Durable: false, Databases: ValkeyDatabases),

@@ -1,5 +1,5 @@
 using RagPlatform.SingleNode;
-using RagPlatform.SingleNode.Servers;
+using RagPlatform.LocalServers;
 
 namespace RagPlatform.Integration.Tests.Infrastructure;
 
@@ -13,7 +13,7 @@ internal static class Requirements
         {
             PostgresBinaries.Choose(PostgresBinaries.FindAll(), dataMajor: null, folder: "");
         }
-        catch (SingleNodeException e)
+        catch (LocalServerException e)
         {
             throw Missing(e.Message);
         }

@@ -1,4 +1,5 @@
 using Npgsql;
+using RagPlatform.Storage;
 
 namespace RagPlatform.Integration.Tests.Infrastructure;
 
@@ -21,7 +22,7 @@ public sealed class TestDatabase(Backends backends) : IAsyncLifetime
     public string ConnectionString => _connectionString ?? throw backends.Missing();
 
     /// <summary>A pool of connections to the database.</summary>
-    public NpgsqlDataSource DataSource => _dataSource ??= NpgsqlDataSource.Create(ConnectionString);
+    public NpgsqlDataSource DataSource => _dataSource ??= StorageDataSource.Create(ConnectionString);
 
     /// <summary>Valkey's connection string.</summary>
     public string CacheConnectionString => _cache?.ConnectionString ?? throw backends.Missing();

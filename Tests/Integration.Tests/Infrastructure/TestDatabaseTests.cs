@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using Npgsql;
+using RagPlatform.Storage;
 
 namespace RagPlatform.Integration.Tests.Infrastructure;
 
@@ -19,8 +20,8 @@ public sealed class TestDatabaseTests(TestDatabase database, Backends backends) 
     [Fact]
     public async Task CreateDatabase_Twice_GivesDatabasesThatDoNotSeeEachOther()
     {
-        await using var first = NpgsqlDataSource.Create(await backends.CreateDatabaseAsync());
-        await using var second = NpgsqlDataSource.Create(await backends.CreateDatabaseAsync());
+        await using var first = StorageDataSource.Create(await backends.CreateDatabaseAsync());
+        await using var second = StorageDataSource.Create(await backends.CreateDatabaseAsync());
         await using var create = first.CreateCommand("CREATE TABLE only_here (id int)");
         await create.ExecuteNonQueryAsync(Cancelled);
         await using var find = second.CreateCommand("SELECT to_regclass('only_here') IS NULL");

@@ -1,7 +1,8 @@
 using System.Diagnostics;
-using System.Net;
 using System.Net.Sockets;
+using System.Net;
 using Npgsql;
+using RagPlatform.Storage;
 
 namespace RagPlatform.Integration.Tests.Search;
 
@@ -93,7 +94,7 @@ internal sealed class PgBouncer : IAsyncDisposable
 
     private async Task WaitAsync(CancellationToken cancellationToken)
     {
-        await using var dataSource = NpgsqlDataSource.Create(ConnectionString);
+        await using var dataSource = StorageDataSource.Create(ConnectionString);
         for (var attempt = 0; ; attempt++)
         {
             try

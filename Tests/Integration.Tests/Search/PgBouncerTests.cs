@@ -28,7 +28,7 @@ public sealed class PgBouncerTests(TestDatabase database) : IClassFixture<TestDa
         }
 
         await using var bouncer = await PgBouncer.StartAsync(program, database.ConnectionString, Cancelled);
-        await using var through = NpgsqlDataSource.Create(bouncer.ConnectionString);
+        await using var through = StorageDataSource.Create(bouncer.ConnectionString);
         var filter = FilterParser.Parse(JsonElement.Parse("""{"even": 1}"""), out _);
         var queries = Enumerable.Range(0, 40).Select(_ => SearchCorpus.RandomVector(random)).ToList();
 

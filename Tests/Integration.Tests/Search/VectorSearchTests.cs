@@ -72,7 +72,7 @@ public sealed class VectorSearchTests(TestDatabase database) : IClassFixture<Tes
     {
         var random = new Random(23);
         var (corpus, vectors) = await CreateAsync("failing", random, 5);
-        await using var single = NpgsqlDataSource.Create(database.ConnectionString + ";Maximum Pool Size=1;No Reset On Close=true");
+        await using var single = StorageDataSource.Create(database.ConnectionString + ";Maximum Pool Size=1;No Reset On Close=true");
         var search = new VectorSearch(single);
         var query = new VectorQuery(corpus.WorkspaceId, corpus.Workspace.Serving, [1, 2], null, 10);
 

@@ -46,7 +46,7 @@ public sealed class WarmUpTests(Backends backends)
         }
 
         // What was computed before is worth nothing any more: only the searches themselves are remembered.
-        await using (var database = NpgsqlDataSource.Create(options.Postgres))
+        await using (var database = StorageDataSource.Create(options.Postgres))
         {
             await using var command = database.CreateCommand("UPDATE generations SET generation = generation + 1");
             Assert.Equal(1, await command.ExecuteNonQueryAsync(Cancelled));
@@ -135,7 +135,7 @@ public sealed class WarmUpTests(Backends backends)
             await client.Rag.SearchAsync(Workspace, s_popular, Cancelled);
         }
 
-        await using var database = NpgsqlDataSource.Create(options.Postgres);
+        await using var database = StorageDataSource.Create(options.Postgres);
         await using (var raise = database.CreateCommand("UPDATE generations SET generation = generation + 1"))
         {
             await raise.ExecuteNonQueryAsync(Cancelled);

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
 using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.ServiceDefaults.Connections;
-using RagPlatform.SingleNode.Servers;
+using RagPlatform.LocalServers;
 
 namespace RagPlatform.Integration.Tests.ServiceDefaults;
 

@@ -3,7 +3,7 @@ using System.Text.Json;
 using RagPlatform.Contracts;
 using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.SingleNode;
-using RagPlatform.SingleNode.Servers;
+using RagPlatform.LocalServers;
 
 namespace RagPlatform.Integration.Tests.SingleNode;
 

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.SingleNode;
-using RagPlatform.SingleNode.Servers;
+using RagPlatform.LocalServers;
 
 namespace RagPlatform.Integration.Tests.SingleNode;
 
@@ -110,9 +110,9 @@ public sealed class LocalPostgresTests : IDisposable
         var data = Directory.CreateDirectory(Path.Combine(_folder.FullName, "postgres/data"));
         await File.WriteAllTextAsync(Path.Combine(data.FullName, "PG_VERSION"), "11\n", Cancelled);
 
-        var error = await Assert.ThrowsAsync<SingleNodeException>(StartAsync);
+        var error = await Assert.ThrowsAsync<LocalServerException>(StartAsync);
 
-        Assert.Equal(SingleNodeExit.DataFolder, error.Exit);
+        Assert.Equal(LocalServerFault.DataFolder, error.Fault);
         Assert.Contains("written by PostgreSQL 11", error.Message, StringComparison.Ordinal);
         Assert.Contains("install postgresql-11", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);

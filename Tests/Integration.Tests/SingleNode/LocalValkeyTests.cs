@@ -3,7 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using RagPlatform.Integration.Tests.Infrastructure;
-using RagPlatform.SingleNode.Servers;
+using RagPlatform.LocalServers;
 
 namespace RagPlatform.Integration.Tests.SingleNode;
 

@@ -1,5 +1,5 @@
 using RagPlatform.SingleNode;
-using RagPlatform.SingleNode.Servers;
+using RagPlatform.LocalServers;
 
 namespace RagPlatform.Integration.Tests.SingleNode;
 
@@ -23,18 +23,18 @@ public sealed class PostgresChoiceTests
     [Fact]
     public void Choose_NothingUsable_SaysWhatToInstall()
     {
-        var error = Assert.Throws<SingleNodeException>(() => PostgresBinaries.Choose([s_sixteenWithoutVector], null, "/data"));
+        var error = Assert.Throws<LocalServerException>(() => PostgresBinaries.Choose([s_sixteenWithoutVector], null, "/data"));
 
-        Assert.Equal(SingleNodeExit.ServerMissing, error.Exit);
+        Assert.Equal(LocalServerFault.ServerMissing, error.Fault);
         Assert.Contains("eng/install-backends.sh", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Choose_FolderOfAnotherVersion_NamesBothVersions()
     {
-        var error = Assert.Throws<SingleNodeException>(() => PostgresBinaries.Choose([s_seventeen], 16, "/data"));
+        var error = Assert.Throws<LocalServerException>(() => PostgresBinaries.Choose([s_seventeen], 16, "/data"));
 
-        Assert.Equal(SingleNodeExit.DataFolder, error.Exit);
+        Assert.Equal(LocalServerFault.DataFolder, error.Fault);
         Assert.Contains("PostgreSQL 16", error.Message, StringComparison.Ordinal);
         Assert.Contains("PostgreSQL 17", error.Message, StringComparison.Ordinal);
     }

@@ -2,6 +2,7 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
+using RagPlatform.Contracts;
 
 namespace RagPlatform.EmbeddingService.Providers.HuggingFace;
 
@@ -46,7 +47,7 @@ internal sealed class HuggingFaceEmbeddingGenerator(ProviderHttp http, Uri? base
         {
             throw new ProviderException(ProviderFailure.Malformed, "The provider's answer is no list of vectors.", e);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException)
+        catch (Exception e) when (TransportFailure.Is(e, cancellationToken))
         {
             throw new ProviderException(ProviderFailure.Transient, $"The provider did not answer ({e.GetType().Name}).", e);
         }

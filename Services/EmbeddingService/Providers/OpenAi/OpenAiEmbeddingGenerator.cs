@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
 using OpenAI;
+using RagPlatform.Contracts;
 using EmbeddingClient = OpenAI.Embeddings.EmbeddingClient;
 
 namespace RagPlatform.EmbeddingService.Providers.OpenAi;
@@ -74,18 +75,14 @@ internal sealed class OpenAiEmbeddingGenerator : IEmbeddingGenerator<string, Emb
 
             return embeddings;
         }
-        catch (ClientResultException e)
+        catch (ClientResultException e) when (e.Status > 0)
         {
             throw Translate(e);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or TimeoutException
-            || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (Exception e) when (TransportFailure.Is(e, cancellationToken))
         {
-            throw new ProviderException(ProviderFailure.Transient, $"The provider did not answer ({e.GetType().Name}).", e);
-        }
-        catch (AggregateException e)
-        {
-            throw new ProviderException(ProviderFailure.Transient, $"The provider did not answer ({e.InnerException?.GetType().Name}).", e);
+            throw new ProviderException(
+                ProviderFailure.Transient, $"The provider did not answer ({(e.InnerException ?? e).GetType().Name}).", e);
         }
     }
 

@@ -1,7 +1,8 @@
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.Extensions.Logging;
 
-namespace RagPlatform.SingleNode.Servers;
+namespace RagPlatform.LocalServers;
 
 /// <summary>How to run Valkey.</summary>
 /// <param name="Folder">Its folder: <c>dump.rdb</c> is the saved cache, <c>server.log</c> what it prints.</param>
@@ -68,17 +69,22 @@ internal sealed class LocalValkey : IAsyncDisposable
             .Select(folder => Path.Combine(folder, "valkey-server"))
             .FirstOrDefault(File.Exists);
 
+    /// <summary>What to say when it is not installed.</summary>
+    public static LocalServerException Missing() => new(
+        LocalServerFault.ServerMissing,
+        "valkey-server is not installed: run eng/install-backends.sh, or name a server that exists with RAG_VALKEY.");
+
     /// <summary>Starts the server.</summary>
     /// <param name="program">What <see cref="FindProgram"/> found.</param>
     /// <param name="options">How to run it.</param>
     /// <param name="logger">Gets what happens to the process.</param>
     /// <param name="cancellationToken">Cancels; nothing stays running.</param>
-    /// <exception cref="SingleNodeException">It cannot be started; the message is one line that says what to do.</exception>
+    /// <exception cref="LocalServerException">It cannot be started; the message is one line that says what to do.</exception>
     public static async Task<LocalValkey> StartAsync(
         string program, LocalValkeyOptions options, ILogger logger, CancellationToken cancellationToken)
     {
-        LocalServers.RequireLinux("Valkey", "RAG_VALKEY");
-        var user = LocalServers.PrepareFolder(options.Folder, "valkey", "nobody");
+        ServerFolder.RequireLinux("Valkey", "RAG_VALKEY");
+        var user = ServerFolder.Prepare(options.Folder, "valkey", "nobody");
         options = options with { Folder = Unix.RealPath(options.Folder) };
         for (var attempt = 1; ; attempt++)
         {
@@ -89,7 +95,7 @@ internal sealed class LocalValkey : IAsyncDisposable
                 await valkey._server.StartAsync(cancellationToken);
                 return valkey;
             }
-            catch (SingleNodeException) when (attempt < StartAttempts)
+            catch (LocalServerException) when (attempt < StartAttempts)
             {
                 // A file that it cannot load is not worth a failed start: all of it can be computed again. A port may be taken meanwhile.
                 await valkey.DisposeAsync();

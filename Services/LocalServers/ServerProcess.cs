@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace RagPlatform.SingleNode.Servers;
+namespace RagPlatform.LocalServers;
 
 /// <summary>What to run, where, and as whom.</summary>
 /// <param name="Name">The name that the system shows for the process: <c>postgres</c>, <c>valkey-server</c>.</param>

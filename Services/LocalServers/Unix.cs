@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace RagPlatform.SingleNode.Servers;
+namespace RagPlatform.LocalServers;
 
 /// <summary>A user of the machine.</summary>
 /// <param name="Id">The user's number.</param>

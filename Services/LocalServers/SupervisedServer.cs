@@ -1,7 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
 
-namespace RagPlatform.SingleNode.Servers;
+namespace RagPlatform.LocalServers;
 
 /// <summary>One signal, and how long to wait for its effect.</summary>
 internal readonly record struct StopStep(int Signal, TimeSpan Patience);
@@ -44,7 +45,7 @@ internal sealed partial class SupervisedServer(ServerPlan plan, TimeProvider tim
     }
 
     /// <summary>Starts the server, returns when it answers, and watches it from then on.</summary>
-    /// <exception cref="SingleNodeException">It ended instead; the message has the last line of its log.</exception>
+    /// <exception cref="LocalServerException">It ended instead; the message has the last line of its log.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         _run.Dispose();
@@ -93,8 +94,8 @@ internal sealed partial class SupervisedServer(ServerPlan plan, TimeProvider tim
         {
             if (await EndedAsync(process, s_pollInterval))
             {
-                throw new SingleNodeException(
-                    SingleNodeExit.Failed, $"{plan.Name} ended while it started (exit code {await process.Exited}): {LastLogLine()}");
+                throw new LocalServerException(
+                    LocalServerFault.Failed, $"{plan.Name} ended while it started (exit code {await process.Exited}): {LastLogLine()}");
             }
 
             cancellationToken.ThrowIfCancellationRequested();
@@ -147,8 +148,8 @@ internal sealed partial class SupervisedServer(ServerPlan plan, TimeProvider tim
 
         if (FindLeftovers().Count > 0)
         {
-            throw new SingleNodeException(
-                SingleNodeExit.DataFolder,
+            throw new LocalServerException(
+                LocalServerFault.DataFolder,
                 $"{plan.Name} process {FindLeftovers()[0]} still works in {plan.Command.WorkingFolder} and does not end: stop it.");
         }
     }

@@ -1,4 +1,4 @@
-namespace RagPlatform.SingleNode.Servers;
+namespace RagPlatform.LocalServers;
 
 /// <summary>The server's settings for this machine, written into its data folder at every start.</summary>
 internal static class PostgresSettings

@@ -1,7 +1,8 @@
 using System.Globalization;
+using Microsoft.Extensions.Logging;
 using Npgsql;
 
-namespace RagPlatform.SingleNode.Servers;
+namespace RagPlatform.LocalServers;
 
 /// <summary>How to run PostgreSQL.</summary>
 /// <param name="Folder">Its folder: <c>data</c> below it has the database, <c>server.log</c> what it prints.</param>
@@ -71,11 +72,11 @@ internal sealed class LocalPostgres : IAsyncDisposable
     /// <param name="options">How to run it.</param>
     /// <param name="logger">Gets what happens to the process.</param>
     /// <param name="cancellationToken">Cancels; nothing stays running.</param>
-    /// <exception cref="SingleNodeException">It cannot be started; the message is one line that says what to do.</exception>
+    /// <exception cref="LocalServerException">It cannot be started; the message is one line that says what to do.</exception>
     public static async Task<LocalPostgres> StartAsync(LocalPostgresOptions options, ILogger logger, CancellationToken cancellationToken)
     {
-        LocalServers.RequireLinux("PostgreSQL", "RAG_POSTGRES");
-        var user = LocalServers.PrepareFolder(options.Folder, "postgres", "nobody");
+        ServerFolder.RequireLinux("PostgreSQL", "RAG_POSTGRES");
+        var user = ServerFolder.Prepare(options.Folder, "postgres", "nobody");
         options = options with { Folder = Unix.RealPath(options.Folder) };
         var versionFile = Path.Combine(options.Folder, "data", "PG_VERSION");
         int? dataMajor = File.Exists(versionFile)
@@ -102,7 +103,7 @@ internal sealed class LocalPostgres : IAsyncDisposable
                 await postgres.CreateDatabaseAsync(cancellationToken);
                 return postgres;
             }
-            catch (SingleNodeException) when (options.Port == 0 && attempt < StartAttempts)
+            catch (LocalServerException) when (options.Port == 0 && attempt < StartAttempts)
             {
                 // A port that was free a moment ago can be somebody else's now.
                 await postgres.DisposeAsync();
@@ -169,8 +170,8 @@ internal sealed class LocalPostgres : IAsyncDisposable
             cancellationToken.ThrowIfCancellationRequested();
             if (code != 0)
             {
-                throw new SingleNodeException(
-                    SingleNodeExit.Failed,
+                throw new LocalServerException(
+                    LocalServerFault.Failed,
                     $"initdb of PostgreSQL {binaries.Major} failed (exit code {code}): see {options.Folder}/{ServerCommand.LogFile}.");
             }
         }
@@ -194,8 +195,8 @@ internal sealed class LocalPostgres : IAsyncDisposable
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.InvalidPassword)
         {
-            throw new SingleNodeException(
-                SingleNodeExit.DataFolder, $"The password in {Path.GetDirectoryName(_options.Folder)} does not fit the database there.", e);
+            throw new LocalServerException(
+                LocalServerFault.DataFolder, $"The password in {Path.GetDirectoryName(_options.Folder)} does not fit the database there.", e);
         }
         catch (NpgsqlException)
         {

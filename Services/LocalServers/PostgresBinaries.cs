@@ -1,4 +1,4 @@
-namespace RagPlatform.SingleNode.Servers;
+namespace RagPlatform.LocalServers;
 
 /// <summary>An installed PostgreSQL server.</summary>
 /// <param name="Major">Its major version.</param>
@@ -30,20 +30,20 @@ internal sealed record PostgresBinaries(int Major, string Folder, bool HasVector
     /// <param name="installed">What is installed, newest first.</param>
     /// <param name="dataMajor">The version that wrote the data; null for a new folder.</param>
     /// <param name="folder">The data folder, for the message.</param>
-    /// <exception cref="SingleNodeException">No installed version fits; the message says which one would.</exception>
+    /// <exception cref="LocalServerException">No installed version fits; the message says which one would.</exception>
     public static PostgresBinaries Choose(IReadOnlyList<PostgresBinaries> installed, int? dataMajor, string folder)
     {
         var usable = installed.Where(version => version.HasVector && version.Major >= OldestMajor).ToList();
         if (dataMajor is not { } major)
         {
-            return usable.FirstOrDefault() ?? throw new SingleNodeException(
-                SingleNodeExit.ServerMissing,
+            return usable.FirstOrDefault() ?? throw new LocalServerException(
+                LocalServerFault.ServerMissing,
                 $"PostgreSQL {OldestMajor} or newer with pgvector is not installed: run eng/install-backends.sh, "
                 + "or name a server that exists with RAG_POSTGRES.");
         }
 
-        return usable.FirstOrDefault(version => version.Major == major) ?? throw new SingleNodeException(
-            SingleNodeExit.DataFolder,
+        return usable.FirstOrDefault(version => version.Major == major) ?? throw new LocalServerException(
+            LocalServerFault.DataFolder,
             $"{folder} was written by PostgreSQL {major}, and here is {Describe(usable)}: install postgresql-{major} with pgvector, "
             + "or choose another data folder (--data).");
     }

@@ -1,0 +1,3 @@
+using RagPlatform.LocalServers;
+
+return await ServerLauncher.RunAsync(args);

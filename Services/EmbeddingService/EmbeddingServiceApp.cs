@@ -1,3 +1,4 @@
+using RagPlatform.Contracts;
 using RagPlatform.EmbeddingService.Operations;
 using RagPlatform.EmbeddingService.Wire;
 using RagPlatform.ServiceDefaults;
@@ -34,6 +35,7 @@ public static class EmbeddingServiceApp
             var (type, code) = ErrorWriter.Describe(context.Response.StatusCode);
             return ErrorWriter.WriteAsync(context, context.Response.StatusCode, $"{problem.Title} {problem.Detail}".Trim(), type, code: code);
         });
+        builder.Services.ConfigureHttpJsonOptions(json => WireRules.Apply(json.SerializerOptions));
         builder.Services.Configure<RefusalOptions>(refusal => refusal.Write = ErrorWriter.WriteAsync);
         builder.AddEmbedding();
 
@@ -41,6 +43,7 @@ public static class EmbeddingServiceApp
         app.UseMiddleware<ErrorMiddleware>();
         app.UseAuthentication();
         app.UseAuthorization();
+        app.UseKnownParameters();
         app.MapDefaultEndpoints();
         app.MapEmbeddings();
         app.MapOperations();

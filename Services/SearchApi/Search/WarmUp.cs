@@ -260,10 +260,10 @@ internal sealed partial class WarmUp(
                 continue;
             }
 
-            var job = SearchRequestReader.Read(workspace, query.Request, time, out var errors);
+            var read = SearchRequestReader.Read(workspace, query.Request, out var errors);
             if (errors.Count == 0)
             {
-                await search.PrepareAsync(job, cancellationToken);
+                await search.PrepareAsync(read, cancellationToken);
                 warmed++;
             }
         }

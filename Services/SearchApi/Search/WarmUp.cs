@@ -156,7 +156,7 @@ internal sealed partial class WarmUp(
     }
 
     // A command's time limit is meant for those whom somebody waits for. A repeated save counts twice what a late one had counted: harmless.
-    private async Task<(bool Answered, T? Value)> PatientlyAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken)
+    private async Task<CacheAnswer<T>> PatientlyAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -14,7 +15,7 @@ public static class PostgresExtensions
     /// <summary>The name of the health check.</summary>
     internal const string CheckName = "postgres";
 
-    private static readonly TimeSpan s_checkTimeout = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_checkTimeout = TimeSpan.FromSeconds(2);
 
     /// <summary>
     /// Registers <see cref="NpgsqlDataSource"/> over <c>ConnectionStrings:{connectionName}</c> (see <see cref="PostgresAddress"/>) with our pool figures, and the health check
@@ -72,35 +73,11 @@ public static class PostgresExtensions
                 dataSource.UseVector();
                 configureDataSource?.Invoke(dataSource);
             });
+        builder.Services.TryAddSingleton(TimeProvider.System);
+        builder.Services.TryAddSingleton<DiskFullSign>();
+        builder.Services.AddSingleton<PostgresHealthCheck>();
         builder.Services.AddHealthChecks().AddCheck<PostgresHealthCheck>(
             CheckName, HealthStatus.Unhealthy, tags: [], timeout: s_checkTimeout);
         return builder;
-    }
-}
-
-/// <summary>Asks PostgreSQL for an answer: a connection that comes from the pool says nothing about the server.</summary>
-internal sealed class PostgresHealthCheck(NpgsqlDataSource dataSource) : IHealthCheck
-{
-    // The empty statement: a round trip that needs no plan, no snapshot and no rights.
-    private const string EmptyStatement = ";";
-
-    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
-    {
-        try
-        {
-            await using var command = dataSource.CreateCommand(EmptyStatement);
-            command.CommandTimeout = 2;
-            await command.ExecuteNonQueryAsync(cancellationToken);
-            return HealthCheckResult.Healthy();
-        }
-        catch (PostgresException exception)
-        {
-            return new(context.Registration.FailureStatus, $"PostgreSQL refused the connection (SQLSTATE {exception.SqlState}).");
-        }
-        catch (Exception exception) when (
-            exception is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException)
-        {
-            return new(context.Registration.FailureStatus, "PostgreSQL does not answer.");
-        }
     }
 }

@@ -21,6 +21,9 @@ internal sealed partial class ChangeNews(
     /// <summary>Models or aliases were changed.</summary>
     public Bell Registry { get; } = new();
 
+    /// <summary>An endpoint was checked, or vectors have to go.</summary>
+    public Bell Endpoints { get; } = new();
+
     /// <summary>Vectors were added to the durable cache.</summary>
     public Bell Vectors { get; } = new();
 
@@ -59,6 +62,7 @@ internal sealed partial class ChangeNews(
     {
         Budgets.Ring();
         Registry.Ring();
+        Endpoints.Ring();
         Vectors.Ring();
     }
 
@@ -71,6 +75,9 @@ internal sealed partial class ChangeNews(
                 break;
             case "embedding_models" or "embedding_aliases":
                 Registry.Ring();
+                break;
+            case "embedding_endpoint_checks" or "embedding_purges":
+                Endpoints.Ring();
                 break;
             case "embedding_cache":
                 Vectors.Ring();

@@ -14,3 +14,7 @@ CREATE TRIGGER embedding_aliases_news AFTER INSERT OR DELETE OR UPDATE
     ON embedding_aliases FOR EACH STATEMENT EXECUTE FUNCTION notify_embedding();
 CREATE TRIGGER embedding_cache_news AFTER INSERT
     ON embedding_cache FOR EACH STATEMENT EXECUTE FUNCTION notify_embedding();
+CREATE TRIGGER embedding_endpoint_checks_news AFTER INSERT OR UPDATE OF impostor_since
+    ON embedding_endpoint_checks FOR EACH STATEMENT EXECUTE FUNCTION notify_embedding();
+CREATE TRIGGER embedding_purges_news AFTER INSERT
+    ON embedding_purges FOR EACH STATEMENT EXECUTE FUNCTION notify_embedding();

@@ -11,6 +11,7 @@ internal static class ProblemExtensions
     public static void AddApiProblems(this WebApplicationBuilder builder)
     {
         builder.Services.AddExceptionHandler<RequestBodyProblems>();
+        builder.Services.AddExceptionHandler<WorkspaceGoneProblem>();
         builder.Services.PostConfigure<ProblemDetailsOptions>(options =>
         {
             var customize = options.CustomizeProblemDetails;

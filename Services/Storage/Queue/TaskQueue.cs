@@ -32,7 +32,7 @@ public sealed record CooldownRow(string Space, DateTimeOffset Until, int Failure
 public sealed class TaskQueue(NpgsqlDataSource dataSource)
 {
     // Claims take turns: otherwise two workers choose the same heads of lanes and one of them goes away empty.
-    private const string LockSql = "SELECT pg_advisory_xact_lock(7318349394477058)";
+    private const string LockSql = $"SELECT pg_advisory_xact_lock({Locks.Claims})";
 
     // A lane is a (workspace, space, priority) that has tasks; the recursion steps from lane to lane through the index. Within a claim, every
     // lane gets its weighted share: the n-th task of a lane stands at (n - phase) / weight. The phase is another one in each claim, evenly spread
@@ -96,7 +96,8 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
         SELECT g.i::int
         FROM unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) WITH ORDINALITY AS g (workspace_id, document_id, space_id, version, i)
         JOIN tasks t ON t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
-        WHERE t.version = g.version AND t.lease_owner = $1
+        JOIN workspaces w ON w.workspace_id = g.workspace_id
+        WHERE t.version = g.version AND t.lease_owner = $1 AND w.indexing_paused_at IS NULL AND w.deleted_at IS NULL
         """;
 
     private const string ReleaseSql = """
@@ -112,7 +113,12 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
         """;
 
     private const string ReleaseAllSql = """
-        UPDATE tasks SET lease_owner = NULL, leased_until = NULL, visible_at = now(), claims = 0 WHERE lease_owner = $1
+        UPDATE tasks t SET lease_owner = NULL, leased_until = NULL, visible_at = now(), claims = 0
+        FROM (
+            SELECT workspace_id, document_id, space_id FROM tasks WHERE lease_owner = $1
+            ORDER BY workspace_id, document_id, space_id
+            FOR NO KEY UPDATE) o
+        WHERE t.workspace_id = o.workspace_id AND t.document_id = o.document_id AND t.space_id = o.space_id
         """;
 
     private const string FailSql = """
@@ -139,9 +145,14 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
 
     private const string FinishSql = """
         DELETE FROM tasks t
-        USING unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) AS g (workspace_id, document_id, space_id, version)
-        WHERE t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
-          AND t.version = g.version AND t.lease_owner = $1
+        USING (
+            SELECT t.workspace_id, t.document_id, t.space_id
+            FROM unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) AS g (workspace_id, document_id, space_id, version)
+            JOIN tasks t ON t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
+            WHERE t.version = g.version AND t.lease_owner = $1
+            ORDER BY t.workspace_id, t.document_id, t.space_id
+            FOR UPDATE OF t) o
+        WHERE t.workspace_id = o.workspace_id AND t.document_id = o.document_id AND t.space_id = o.space_id
         """;
 
     private const string CoolDownSql = """
@@ -161,7 +172,14 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
 
     private const string WeighSql = "UPDATE workspaces SET indexing_weight = $2 WHERE name = $1 AND deleted_at IS NULL";
 
-    private const string ExpireSql = "UPDATE dead_letters SET discarded_at = now() WHERE discarded_at IS NULL AND failed_at < now() - $1";
+    private const string ExpireSql = """
+        UPDATE dead_letters d SET discarded_at = now()
+        FROM (
+            SELECT workspace_id, document_id, space_id FROM dead_letters WHERE discarded_at IS NULL AND failed_at < now() - $1
+            ORDER BY workspace_id, document_id, space_id LIMIT 10000
+            FOR NO KEY UPDATE SKIP LOCKED) o
+        WHERE d.workspace_id = o.workspace_id AND d.document_id = o.document_id AND d.space_id = o.space_id
+        """;
 
     private const string PruneChangesSql = """
         DELETE FROM documents_changes WHERE change_id IN (
@@ -317,7 +335,7 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     public async Task<bool> WeighAsync(string workspace, int weight, CancellationToken cancellationToken) =>
         await ExecuteAsync(WeighSql, cancellationToken, new() { Value = workspace }, new() { Value = weight }) > 0;
 
-    /// <summary>Discards dead letters that are older than <paramref name="age"/>.</summary>
+    /// <summary>Discards up to 10,000 dead letters that are older than <paramref name="age"/>.</summary>
     public Task<int> ExpireDeadLettersAsync(TimeSpan age, CancellationToken cancellationToken) => ExecuteAsync(
         ExpireSql, cancellationToken, new NpgsqlParameter { Value = age, NpgsqlDbType = NpgsqlDbType.Interval });
 

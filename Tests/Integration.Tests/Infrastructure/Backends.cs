@@ -141,7 +141,8 @@ public sealed class Backends : IAsyncLifetime
                 return;
             }
 
-            await AdministerAsync($"CREATE DATABASE {Template}");
+            // Another order of texts than that of their bytes, as servers elsewhere have it: what relies on the one or the other shows here.
+            await AdministerAsync($"CREATE DATABASE {Template} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'");
             // Without a pool: a database with an open connection cannot be copied.
             await using (var dataSource = NpgsqlDataSource.Create(ConnectionStringFor(Template) + ";Pooling=false"))
             {

@@ -28,29 +28,35 @@ need_dotnet() {
 
 built_dll() { printf '%s/Services/%s/bin/Release/net10.0/RagPlatform.%s.dll' "$rag_root" "$1" "$1"; }
 
-# Builds the command line, and with it every service that it can host, in Release, when a source is newer than the last build.
-# One build at a time.
+# build_release [PROGRAM...]: builds programs of Services in Release (by default what run.sh needs: the node and the command line), each
+# when one of its sources is newer than its last build. One build at a time.
 build_release() {
-  local folder=$rag_root/Services/Cli started
-  is_built && return 0
-  need_dotnet
-  # The lock is on a folder that exists anyway, so that no lock file stays.
-  exec 8<"$folder"
-  flock 8
-  if ! is_built; then
-    say "building (the first time, and after a change of the sources)"
-    started=$(mktemp)
-    quietly dotnet build "$folder" -c Release -v q -nologo -clp:NoSummary 8<&- || { rm -f "$started"; die "the build failed."; }
-    # As old as the beginning of the build, so that a file saved meanwhile counts as newer.
-    touch -r "$started" "$folder/bin/Release/.built"
-    rm -f "$started"
-  fi
-  exec 8<&-
+  local program started
+  [ $# -gt 0 ] || set -- SingleNode Cli
+  for program in "$@"; do
+    is_built "$program" && continue
+    need_dotnet
+    # The lock is on a folder that exists anyway, so that no lock file stays.
+    exec 8<"$rag_root/Services"
+    flock 8
+    if ! is_built "$program"; then
+      say "building $program (the first time, and after a change of the sources)"
+      started=$(mktemp)
+      quietly dotnet build "$rag_root/Services/$program" -c Release -v q -nologo -clp:NoSummary 8<&- ||
+        { rm -f "$started"; die "the build failed."; }
+      # As old as the beginning of the build, so that a file saved meanwhile counts as newer.
+      touch -r "$started" "$rag_root/Services/$program/bin/Release/.built"
+      rm -f "$started"
+    fi
+    exec 8<&-
+  done
 }
 
+# is_built PROGRAM: whether it is built from the sources as they are. The command line needs the wire only, other programs any service.
 is_built() {
-  local stamp=$rag_root/Services/Cli/bin/Release/.built
-  [ -e "$stamp" ] && [ -e "$(built_dll Cli)" ] && [ -e "$(built_dll SingleNode)" ] || return 1
-  [ -z "$(cd "$rag_root" && find Services ServiceDefaults Directory.*.props global.json \
+  local stamp=$rag_root/Services/$1/bin/Release/.built sources=(Services ServiceDefaults)
+  [ "$1" != Cli ] || sources=(Services/Cli Services/Contracts)
+  [ -e "$stamp" ] && [ -e "$(built_dll "$1")" ] || return 1
+  [ -z "$(cd "$rag_root" && find "${sources[@]}" Directory.*.props global.json \
     \( -name bin -o -name obj \) -prune -o -type f -newer "$stamp" -print -quit 2>/dev/null)" ]
 }

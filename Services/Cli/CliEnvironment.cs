@@ -9,11 +9,22 @@ internal sealed class CliEnvironment
     /// <summary>Columns of output that goes to a file or a pipe.</summary>
     private const int PipeWidth = 140;
 
-    /// <summary>Results: what a script reads.</summary>
-    public required TextWriter Output { get; init; }
+    private readonly TextWriter _output = TextWriter.Null;
+    private readonly TextWriter _error = TextWriter.Null;
 
-    /// <summary>Progress and errors: what a person reads.</summary>
-    public required TextWriter Error { get; init; }
+    /// <summary>Results: what a script reads. What documents hold cannot steer a terminal from here.</summary>
+    public required TextWriter Output
+    {
+        get => field;
+        init => field = new TerminalWriter(_output = value);
+    }
+
+    /// <summary>Progress and errors: what a person reads. What documents hold cannot steer a terminal from here.</summary>
+    public required TextWriter Error
+    {
+        get => field;
+        init => field = new TerminalWriter(_error = value);
+    }
 
     /// <summary>Whether a person sees <see cref="Output"/>.</summary>
     public bool OutputIsTerminal { get; init; }
@@ -32,6 +43,9 @@ internal sealed class CliEnvironment
 
     /// <summary>The folder of the program.</summary>
     public string ProgramDirectory { get; init; } = Path.GetTempPath();
+
+    /// <summary>The machine's name.</summary>
+    public string MachineName { get; init; } = "here";
 
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
@@ -62,14 +76,15 @@ internal sealed class CliEnvironment
             Variable = name => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null,
             WorkingDirectory = Directory.GetCurrentDirectory(),
             ProgramDirectory = AppContext.BaseDirectory,
+            MachineName = Environment.MachineName,
         };
     }
 
-    /// <summary>A console for results.</summary>
-    public IAnsiConsole OutputConsole() => CreateConsole(Output, OutputIsTerminal);
+    /// <summary>A console for results. It steers the terminal: text of documents goes through <see cref="TerminalText"/> first.</summary>
+    public IAnsiConsole OutputConsole() => CreateConsole(_output, OutputIsTerminal);
 
     /// <summary>A console for progress.</summary>
-    public IAnsiConsole ErrorConsole() => CreateConsole(Error, ErrorIsTerminal);
+    public IAnsiConsole ErrorConsole() => CreateConsole(_error, ErrorIsTerminal);
 
     /// <summary>An absolute path.</summary>
     public string FullPath(string path) => Path.GetFullPath(path, WorkingDirectory);

@@ -3,12 +3,9 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Net;
-using RagPlatform.Cli.Bench;
 using RagPlatform.Cli.Cache;
 using RagPlatform.Cli.Completion;
 using RagPlatform.Cli.Doctor;
-using RagPlatform.Cli.Drill;
-using RagPlatform.Cli.Eval;
 using RagPlatform.Cli.Ingest;
 using RagPlatform.Cli.Mcp;
 using RagPlatform.Cli.Queue;
@@ -34,19 +31,22 @@ internal static class RagCli
         WorkspaceCommand.Create,
         ExportCommand.Create,
         ImportCommand.Create,
-        EvalCommand.Create,
-        BenchVerb.Create,
         CacheCommand.Create,
         McpCommand.Create,
         DoctorCommand.Create,
-        DrillCommand.Create,
         CompletionCommand.Create,
         CompletionCommand.CreateComplete,
     ];
 
     /// <summary>Runs one command line.</summary>
     /// <returns>One of <see cref="ExitCode"/>.</returns>
-    public static async Task<int> RunAsync(string[] args, CliEnvironment environment, CancellationToken cancellationToken = default)
+    public static Task<int> RunAsync(string[] args, CliEnvironment environment, CancellationToken cancellationToken = default) =>
+        RunAsync(args, environment, LabVerbs.All, cancellationToken);
+
+    /// <summary>Runs one command line of a program that has further verbs.</summary>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    public static async Task<int> RunAsync(
+        string[] args, CliEnvironment environment, IReadOnlyList<Func<CliContext, Command>> further, CancellationToken cancellationToken = default)
     {
         var context = new CliContext(environment);
         var invocation = new InvocationConfiguration
@@ -58,7 +58,7 @@ internal static class RagCli
             ProcessTerminationTimeout = TimeSpan.FromSeconds(40),
         };
 
-        var parse = CreateRoot(context, invocation).Parse(args);
+        var parse = CreateRoot(context, invocation, further).Parse(args);
         if (parse.Action is ParseErrorAction refusal)
         {
             refusal.ShowHelp = false;
@@ -89,7 +89,7 @@ internal static class RagCli
         }
     }
 
-    private static Command CreateRoot(CliContext context, InvocationConfiguration invocation)
+    private static Command CreateRoot(CliContext context, InvocationConfiguration invocation, IEnumerable<Func<CliContext, Command>> further)
     {
         // No RootCommand: that one is named after the assembly, and people type "rag".
         var root = new Command("rag", "Documents in, answers out: the command line of the retrieval platform.")
@@ -100,7 +100,7 @@ internal static class RagCli
             context.Key,
             context.KeyFile,
         };
-        foreach (var create in s_verbs)
+        foreach (var create in s_verbs.Concat(further))
         {
             root.Subcommands.Add(create(context));
         }

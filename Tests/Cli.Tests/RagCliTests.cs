@@ -14,10 +14,32 @@ public sealed class RagCliTests
         var run = await CliRun.RunAsync(new FakeApi());
 
         Assert.Equal(ExitCode.Success, run.Exit);
-        foreach (var verb in (string[])["ingest", "search", "status", "workspace", "eval"])
+        foreach (var verb in (string[])["ingest", "search", "status", "workspace", "eval", "bench", "drill"])
         {
             Assert.Contains(verb, run.Output);
         }
+    }
+
+    [Theory]
+    [InlineData("eval retrieval --data x --json")]
+    [InlineData("bench")]
+    [InlineData("drill indexing --seed 3")]
+    public async Task Run_VerbOfTheLab_SaysWhereItIs(string line)
+    {
+        var run = await CliRun.RunAsync(new FakeApi(), line.Split(' '));
+
+        Assert.Equal(ExitCode.Failure, run.Exit);
+        Assert.Contains("RagPlatform.Lab", run.Error);
+    }
+
+    [Fact]
+    public void Assembly_OfTheCommandLine_KnowsContractsOnly()
+    {
+        var own = typeof(RagCli).Assembly.GetReferencedAssemblies()
+            .Where(assembly => assembly.Name!.StartsWith("RagPlatform.", StringComparison.Ordinal))
+            .Select(assembly => assembly.Name);
+
+        Assert.Equal(["RagPlatform.Contracts"], own);
     }
 
     [Theory]
@@ -32,7 +54,6 @@ public sealed class RagCliTests
     [InlineData("queue reindex")]
     [InlineData("queue reindex -w w --all")]
     [InlineData("ingest . --workspace w --parallel 17")]
-    [InlineData("eval retrieval --data . --modes keyword,exact")]
     public async Task Run_WrongCommandLine_ExitsWithUsageAndCallsNothing(string line)
     {
         var api = new FakeApi();
@@ -185,7 +206,7 @@ public sealed class RagCliTests
     [InlineData("rag wor", "workspace")]
     [InlineData("./rag search x --mo", "--mode")]
     [InlineData("rag search x --mode ", "keyword")]
-    [InlineData("rag eval ", "retrieval")]
+    [InlineData("rag ev", "eval")]
     public async Task Complete_Line_OffersWhatFits(string line, string expected)
     {
         var run = await CliRun.RunAsync(new FakeApi(), "complete", line);

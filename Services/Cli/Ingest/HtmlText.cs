@@ -1,57 +1,84 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using AngleSharp.Dom;
 using AngleSharp.Html.Parser;
 
 namespace RagPlatform.Cli.Ingest;
 
-/// <summary>Turns an HTML page into the text that a reader sees, its headings, lists and code as Markdown, so that it is cut well.</summary>
+/// <summary>Turns an HTML page into the text that a reader sees: headings, lists, tables and code as Markdown, so that it is cut well.</summary>
 internal sealed class HtmlText
 {
-    private const string Bullet = "- ";
+    private const string ListSeries = "list";
+    private const string RowSeries = "rows";
+    private const string DefinitionSeries = "definition";
 
-    private static readonly HashSet<string> s_skipped = new(StringComparer.Ordinal)
-    {
-        "script", "style", "noscript", "template", "svg", "math", "nav", "iframe", "object", "canvas", "audio", "video", "head",
-        "button", "select", "textarea",
-    };
+    // Soft hyphens and marks without width: nobody sees them, and they part words.
+    private const string Invisible = "\u00AD\uFEFF\u2060";
 
-    private static readonly HashSet<string> s_inline = new(StringComparer.Ordinal)
-    {
-        "a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd", "label", "mark", "q", "s", "samp",
-        "small", "span", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr",
-    };
-
-    private readonly StringBuilder _text = new();
+    private readonly Navigation _navigation;
+    private readonly List<TextBlock> _blocks = [];
     private readonly StringBuilder _line = new();
     private string _mark = "";
-    private string? _last;
+    private string _indent = "";
+    private string? _series;
+    private int _leftOut;
 
-    private HtmlText()
-    {
-    }
+    private HtmlText(Navigation navigation) => _navigation = navigation;
 
-    /// <summary>The title (<c>title</c>, else the first <c>h1</c>, else empty) and the text of <c>main</c>, else of the whole body.</summary>
-    public static (string Title, string Text) Read(string html)
+    /// <summary>
+    /// The title (<c>title</c>, else the first <c>h1</c>, else empty) and the text of every <c>main</c> that has some, else of the body.
+    /// Navigation is left out and counted.
+    /// </summary>
+    /// <exception cref="InsufficientExecutionStackException">Its elements are nested too deeply.</exception>
+    public static HtmlPage Read(string html)
     {
+        if (HtmlElements.IsTooDeep(html))
+        {
+            throw new InsufficientExecutionStackException();
+        }
+
         using var document = new HtmlParser().ParseDocument(html);
-        var title = Collapse(document.Title ?? "");
+        var title = HtmlElements.Collapse(document.Title ?? "");
         if (title.Length == 0)
         {
-            title = Collapse(document.QuerySelector("h1")?.TextContent ?? "");
+            title = HtmlElements.Collapse(document.QuerySelector("h1")?.TextContent ?? "");
         }
 
-        var writer = new HtmlText();
-        if ((document.QuerySelector("main") ?? document.Body) is { } root)
+        if (document.Body is not { } body)
         {
-            writer.WriteChildren(root);
-            writer.EndBlock();
+            return new HtmlPage(title, [], 0);
         }
 
-        return (title, writer._text.ToString());
+        var navigation = new Navigation(body);
+        var main = body.QuerySelectorAll("main, [role=main]")
+            .Where(e => e.ParentElement?.Closest("main, [role=main]") is null && !HtmlElements.IsUnseen(e) && navigation.HasText(e))
+            .ToArray();
+        var page = ReadPart(main.Length > 0 ? main : [body], navigation);
+        var around = main.Length > 0 && main.Sum(navigation.TextLength) < navigation.TextLength(body) ? 1 : 0;
+        return new HtmlPage(title, page._blocks, page._leftOut + around);
+    }
+
+    /// <summary>The text of an element on one line.</summary>
+    internal static string Line(IElement element, Navigation navigation) =>
+        HtmlElements.Collapse(string.Join(' ', ReadPart([element], navigation)._blocks.Select(block => block.Text)));
+
+    private static HtmlText ReadPart(IReadOnlyList<IElement> roots, Navigation navigation)
+    {
+        var text = new HtmlText(navigation);
+        foreach (var root in roots)
+        {
+            text.WriteChildren(root);
+            text.EndBlock();
+        }
+
+        return text;
     }
 
     private void WriteChildren(INode node)
     {
+        // A page may be nested deeper than there is stack: it is refused, and the others go on.
+        RuntimeHelpers.EnsureSufficientExecutionStack();
         foreach (var child in node.ChildNodes)
         {
             switch (child)
@@ -59,7 +86,13 @@ internal sealed class HtmlText
                 case IText text:
                     AppendInline(text.Data);
                     break;
-                case IElement element when !s_skipped.Contains(element.LocalName) && !element.HasAttribute("hidden"):
+                case IElement element when HtmlElements.IsUnseen(element):
+                    break;
+                case IElement element when _navigation.Is(element):
+                    EndBlock();
+                    _leftOut++;
+                    break;
+                case IElement element:
                     WriteElement(element);
                     break;
             }
@@ -70,20 +103,27 @@ internal sealed class HtmlText
     {
         switch (element.LocalName)
         {
-            case "h1" or "h2" or "h3" or "h4" or "h5" or "h6":
-                WriteBlock(element, new string('#', element.LocalName[1] - '0') + " ");
+            case var _ when HtmlElements.HeadingDepth(element) is var depth && depth > 0:
+                WriteHeading(element, depth);
+                break;
+            case "ul" or "ol" or "menu" or "dir":
+                WriteList(element);
                 break;
             case "li":
-                WriteBlock(element, Bullet, "li");
+                WriteItem(element, "- ");
                 break;
-            case "tr":
-                EndBlock();
-                AppendInline(string.Join(" | ", element.Children.Select(cell => Collapse(cell.TextContent)).Where(cell => cell.Length > 0)));
-                EndBlock("tr");
+            case "dt":
+                WriteBlock(element, null);
                 break;
-            case "pre":
+            case "dd":
+                WriteDefinition(element);
+                break;
+            case "table":
+                WriteTable(element);
+                break;
+            case "pre" or "listing" or "xmp":
                 EndBlock();
-                Append("```\n" + element.TextContent.Trim('\r', '\n').TrimEnd() + "\n```", series: null);
+                WriteCode(PreformattedText.Of(element));
                 break;
             case "br":
                 _line.Append('\n');
@@ -91,61 +131,166 @@ internal sealed class HtmlText
             case "img":
                 AppendInline(" " + element.GetAttribute("alt") + " ");
                 break;
-            case var name when s_inline.Contains(name):
+            case "math":
+                AppendInline(element.GetAttribute("alttext") ?? element.TextContent);
+                break;
+            case "rt":
+                _line.Append('(');
+                WriteChildren(element);
+                _line.Append(')');
+                break;
+            case "q":
+                _line.Append('"');
+                WriteChildren(element);
+                _line.Append('"');
+                break;
+            case var _ when HtmlElements.IsInline(element):
                 WriteChildren(element);
                 break;
             default:
-                WriteBlock(element, _line.Length == 0 ? _mark : "", _mark == Bullet ? "li" : null);
+                WriteBlock(element, _mark.Length > 0 ? _series : null);
                 break;
         }
     }
 
-    private void WriteBlock(IElement element, string mark, string? series = null)
+    private void WriteHeading(IElement element, int depth)
     {
-        EndBlock(_mark == Bullet ? "li" : null);
-        _mark = mark;
-        WriteChildren(element);
-        EndBlock(series);
+        EndBlock();
+        var text = Line(element, _navigation);
+        if (text.Length > 0)
+        {
+            _blocks.Add(new TextBlock(new string('#', depth) + " " + text, null, IsHeading: true));
+        }
+
         _mark = "";
+    }
+
+    private void WriteList(IElement list)
+    {
+        EndBlock();
+        var (indent, number) = (_indent, 0);
+        var ordered = list.LocalName == "ol";
+        if (ordered && int.TryParse(list.GetAttribute("start"), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var start))
+        {
+            number = start - 1;
+        }
+
+        foreach (var child in list.ChildNodes)
+        {
+            if (child is IElement { LocalName: "li" } item && !HtmlElements.IsUnseen(item))
+            {
+                number++;
+                WriteItem(item, ordered ? number.ToString(CultureInfo.InvariantCulture) + ". " : "- ");
+            }
+            else if (child is IElement { LocalName: not "li" } other && !HtmlElements.IsUnseen(other))
+            {
+                WriteElement(other);
+            }
+        }
+
+        EndBlock();
+        _indent = indent;
+    }
+
+    private void WriteItem(IElement item, string mark)
+    {
+        EndBlock();
+        var (indent, series) = (_indent, _series);
+        (_mark, _series) = (indent + mark, ListSeries);
+        _indent = indent + "  ";
+        WriteChildren(item);
+        EndBlock();
+        (_mark, _indent, _series) = ("", indent, series);
+    }
+
+    // On the line below what it explains.
+    private void WriteDefinition(IElement element)
+    {
+        EndBlock();
+        if (element.PreviousElementSibling is { LocalName: "dt" or "dd" } before && _blocks is [.., { IsHeading: false } last])
+        {
+            var series = before.LocalName == "dd" && last.Series is not null ? last.Series : DefinitionSeries + _blocks.Count;
+            _blocks[^1] = last with { Series = series };
+            WriteBlock(element, series);
+        }
+        else
+        {
+            WriteBlock(element, null);
+        }
+    }
+
+    private void WriteTable(IElement element)
+    {
+        EndBlock();
+        if (HtmlTable.Read(element, _navigation) is not { } table)
+        {
+            // It arranges the page: its cells are read one after the other.
+            WriteBlock(element, null);
+            return;
+        }
+
+        if (table.Caption.Length > 0)
+        {
+            _blocks.Add(new TextBlock(table.Caption));
+        }
+
+        if (table.Rows.Length > 0)
+        {
+            _blocks.Add(new TextBlock(table.Rows, RowSeries + _blocks.Count));
+        }
+    }
+
+    private void WriteCode(string code)
+    {
+        if (code.Length > 0)
+        {
+            var fence = "```";
+            while (code.Contains(fence, StringComparison.Ordinal))
+            {
+                fence += "`";
+            }
+
+            _blocks.Add(new TextBlock($"{fence}\n{code}\n{fence}"));
+        }
+    }
+
+    private void WriteBlock(IElement element, string? series)
+    {
+        EndBlock();
+        var outer = _series;
+        _series = series;
+        WriteChildren(element);
+        EndBlock();
+        _series = outer;
     }
 
     private void AppendInline(string text)
     {
         foreach (var c in text)
         {
-            if (!char.IsWhiteSpace(c))
+            if (char.IsWhiteSpace(c))
+            {
+                if (_line.Length > 0 && _line[^1] is not (' ' or '\n'))
+                {
+                    _line.Append(' ');
+                }
+            }
+            else if (!Invisible.Contains(c))
             {
                 _line.Append(c);
-            }
-            else if (_line.Length > 0 && _line[^1] is not (' ' or '\n'))
-            {
-                _line.Append(' ');
             }
         }
     }
 
-    // Blocks of one series, such as the items of a list, stand on lines of their own; others have a blank line between.
-    private void EndBlock(string? series = null)
+    private void EndBlock()
     {
         var block = _line.ToString().Trim();
         _line.Clear();
         if (block.Length > 0)
         {
-            Append(_mark + block, series);
+            // What follows the first block of an item belongs to it, on a line of its own.
+            _blocks.Add(new TextBlock(_mark + block, _series));
             _mark = "";
         }
     }
-
-    private void Append(string block, string? series)
-    {
-        if (_text.Length > 0)
-        {
-            _text.Append(series is not null && series == _last ? "\n" : "\n\n");
-        }
-
-        _text.Append(block);
-        _last = series;
-    }
-
-    private static string Collapse(string text) => string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 }

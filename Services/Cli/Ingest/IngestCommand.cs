@@ -3,14 +3,13 @@ using System.Net;
 using RagPlatform.Cli.Connections;
 using RagPlatform.Cli.Workspaces;
 using RagPlatform.Contracts;
+using Spectre.Console;
 
 namespace RagPlatform.Cli.Ingest;
 
 /// <summary><c>rag ingest PATH… --workspace W</c>.</summary>
 internal static class IngestCommand
 {
-    private const int MostRefusalsShown = 50;
-
     /// <summary>Makes the command.</summary>
     public static Command Create(CliContext context)
     {
@@ -38,14 +37,24 @@ internal static class IngestCommand
         var priority = EnumOption.Create("--priority", "How soon, against other documents of all workspaces.", DocumentPriority.Normal);
         var noWait = new Option<bool>("--no-wait") { Description = "Do not wait until the documents are searchable." };
         var all = new Option<bool>("--all") { Description = "Send also what an earlier run from this machine has put already." };
-        var deleteMissing = new Option<bool>("--delete-missing") { Description = "Delete documents that came from these folders and are gone." };
+        var source = new Option<string?>("--source")
+        {
+            Description = "The name of the source, kept with each document; else the folder's place on this machine. The same name is the same source.",
+            HelpName = "NAME",
+        };
+        var deleteMissing = new Option<bool>("--delete-missing")
+        {
+            Description = "Delete documents that came from these folders and are gone. Asks, or wants --yes, when these are more than half.",
+        };
+        var yes = new Option<bool>("--yes", "-y") { Description = "Delete without asking, however many." };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Only list what would be put and deleted." };
         var allowRefused = new Option<bool>("--allow-refused") { Description = "Exit with 0 although documents were refused." };
 
         var command = new Command(
             "ingest", "Put documents into a workspace. Unchanged ones cost nothing; an interrupted run goes on where it stopped.")
         {
             paths, workspace, create, settings.Model, settings.Language, settings.ChunkSize, settings.Overlap, settings.Strategy, prefix, parallel,
-            priority, noWait, all, deleteMissing, allowRefused,
+            priority, noWait, all, source, deleteMissing, yes, dryRun, allowRefused,
         };
         command.SetAction(async (parse, cancellationToken) =>
         {
@@ -54,34 +63,55 @@ internal static class IngestCommand
             var address = context.Address(parse);
             var client = context.Connect(address, patient: true);
             var name = parse.GetRequiredValue(workspace);
-            var target = await FindOrCreateAsync(client, settings.ToCreate(parse, name), parse.GetValue(create), cancellationToken);
-            var before = await client.GetIndexingAsync(name, cancellationToken);
-
-            using var ledger = parse.GetValue(all) ? IngestLedger.None() : IngestLedger.Open(LedgerFolder(environment), address.Url, target);
+            var isDryRun = parse.GetValue(dryRun);
+            var target = isDryRun
+                ? await client.FindWorkspaceAsync(name, cancellationToken)
+                : await FindOrCreateAsync(client, settings.ToCreate(parse, name), parse.GetValue(create), cancellationToken);
             var progress = new IngestProgress(scan.Files.Sum(file => file.Length));
             var ingestion = new Ingestion(
                 client,
                 name,
+                new SourceIdentity(parse.GetValue(source), parse.GetValue(prefix) ?? "", environment.MachineName),
                 new IngestOptions
                 {
                     Prefix = parse.GetValue(prefix) ?? "",
                     Parallel = parse.GetValue(parallel),
                     Priority = parse.GetValue(priority),
-                    DeleteMissing = parse.GetValue(deleteMissing),
+                    Compare = parse.GetValue(deleteMissing) && target is not null,
+                    DryRun = isDryRun,
                 },
                 progress);
+            using var ledger = parse.GetValue(all) || target is null
+                ? IngestLedger.None()
+                : IngestLedger.Open(LedgerFolder(environment), address.Url, target);
+            if (isDryRun)
+            {
+                await ingestion.RunAsync(scan, ledger, cancellationToken);
+                IngestSummary.PrintDryRun(environment, name, scan, progress, ingestion, parse.GetValue(deleteMissing) ? ingestion.FindMissing(scan) : []);
+                return progress.Refusals.Count == 0 || parse.GetValue(allowRefused) ? ExitCode.Success : ExitCode.Failure;
+            }
 
+            var before = await client.GetIndexingAsync(name, cancellationToken);
             var began = environment.Time.GetTimestamp();
             WorkspaceIndexing? after = null;
+            string? kept = null;
             try
             {
-                after = await ProgressView.ShowAsync(environment, progress, async () =>
+                await ProgressView.ShowAsync(environment, progress, async () =>
                 {
                     await ingestion.RunAsync(scan, ledger, cancellationToken);
-                    return parse.GetValue(noWait)
-                        ? null
-                        : await new IndexingWait(client, environment.Time).WaitAsync(name, progress, cancellationToken);
+                    return true;
                 });
+                if (parse.GetValue(deleteMissing))
+                {
+                    kept = await DeleteMissingAsync(environment, ingestion, scan, parse.GetValue(yes), cancellationToken);
+                }
+
+                if (!parse.GetValue(noWait))
+                {
+                    after = await ProgressView.ShowAsync(
+                        environment, progress, () => new IndexingWait(client, environment.Time).WaitAsync(name, progress, cancellationToken));
+                }
             }
             catch (Exception)
             {
@@ -91,17 +121,59 @@ internal static class IngestCommand
                 throw;
             }
 
-            Summarise(environment, name, scan, progress, after, environment.Time.GetElapsedTime(began));
+            IngestSummary.Print(environment, name, scan, progress, after, environment.Time.GetElapsedTime(began));
             var deadLettered = after is null ? 0 : Math.Max(0, after.DeadLettered - before.DeadLettered);
             if (deadLettered > 0)
             {
                 throw new CliException($"{Quantity.Of(deadLettered, "document")} could not be indexed: rag dead-letters list --workspace {name}");
             }
 
+            if (kept is not null)
+            {
+                throw new CliException(kept);
+            }
+
             return progress.Refusals.Count == 0 || parse.GetValue(allowRefused) ? ExitCode.Success : ExitCode.Failure;
         });
         return command;
     }
+
+    // Why something was not deleted; null when all that is gone was.
+    private static async Task<string?> DeleteMissingAsync(
+        CliEnvironment environment, Ingestion ingestion, SourceScan scan, bool yes, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<MissingDocuments> missing;
+        try
+        {
+            missing = ingestion.FindMissing(scan);
+        }
+        catch (CliException e)
+        {
+            return e.Message;
+        }
+
+        string? kept = null;
+        foreach (var source in missing)
+        {
+            var what = source.Ids.Count == source.Stored
+                ? $"all {Quantity.Of(source.Stored, "document")}"
+                : FormattableString.Invariant($"{source.Ids.Count:N0} of {Quantity.Of(source.Stored, "document")}");
+            if (!source.IsLarge || yes || await AskAsync(environment, $"Delete {what} that came from {source.Source} and are gone?", cancellationToken))
+            {
+                await ingestion.DeleteAsync(source.Ids, cancellationToken);
+            }
+            else
+            {
+                kept = $"{what} that came from {source.Source} are gone, and were not deleted. --dry-run lists them, --yes deletes them.";
+            }
+        }
+
+        return kept;
+    }
+
+    private static async Task<bool> AskAsync(CliEnvironment environment, string question, CancellationToken cancellationToken) =>
+        environment.InputIsTerminal
+        && await new ConfirmationPrompt(Markup.Escape(question)) { DefaultValue = false }.ShowAsync(environment.ErrorConsole(), cancellationToken);
 
     /// <summary>The workspace; it is created when there is none.</summary>
     /// <exception cref="CliException">There is none, and <paramref name="create"/> is false.</exception>
@@ -134,31 +206,4 @@ internal static class IngestCommand
         LocalData.Find(environment) ?? Path.Combine(
             environment.Variable("XDG_STATE_HOME") ?? Path.Combine(environment.Variable("HOME") ?? Path.GetTempPath(), ".local", "state"), "rag"),
         "ingested");
-
-    private static void Summarise(
-        CliEnvironment environment, string workspace, SourceScan scan, IngestProgress progress, WorkspaceIndexing? after, TimeSpan took)
-    {
-        var refusals = progress.Refusals;
-        var unchanged = progress.Unchanged + progress.Skipped;
-        environment.Output.WriteLine(
-            $"{workspace}: {Quantity.Of(progress.Settled, "document")} in {took.TotalSeconds:N1} s: "
-            + $"{progress.Changed:N0} new or changed, {unchanged:N0} unchanged"
-            + (progress.Deleted > 0 ? $", {progress.Deleted:N0} deleted" : "")
-            + $", {refusals.Count:N0} refused"
-            + (scan.Ignored > 0 ? $"; {Quantity.Of(scan.Ignored, "file")} of other kinds ignored" : "")
-            + ".");
-        environment.Output.WriteLine(after is null
-            ? $"Not waited until they are searchable: rag status --workspace {workspace}"
-            : $"The workspace has {Quantity.Of(after.Documents, "document")}, {Quantity.Of(after.Chunks, "passage")} searchable.");
-
-        foreach (var refusal in refusals.Take(MostRefusalsShown))
-        {
-            environment.Error.WriteLine($"refused {refusal.Document}: {refusal.Reason}");
-        }
-
-        if (refusals.Count > MostRefusalsShown)
-        {
-            environment.Error.WriteLine($"… and {refusals.Count - MostRefusalsShown:N0} more.");
-        }
-    }
 }

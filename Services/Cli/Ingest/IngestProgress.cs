@@ -16,11 +16,11 @@ internal sealed class IngestProgress(long totalBytes)
 {
     private readonly Lock _lock = new();
     private readonly List<Refusal> _refusals = [];
+    private readonly List<string> _deleted = [];
     private long _bytes;
     private int _changed;
     private int _unchanged;
     private int _skipped;
-    private int _deleted;
     private int _settled;
     private int _accepted;
 
@@ -45,8 +45,26 @@ internal sealed class IngestProgress(long totalBytes)
     /// <summary>Documents that were not sent, because they are there already.</summary>
     public int Skipped => Volatile.Read(ref _skipped);
 
-    /// <summary>Documents that were deleted.</summary>
-    public int Deleted => Volatile.Read(ref _deleted);
+    /// <summary>Ids of documents that were deleted.</summary>
+    public IReadOnlyList<string> Deleted
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _deleted];
+            }
+        }
+    }
+
+    /// <summary>Pieces of pages that are no content.</summary>
+    public int LeftOutPieces { get; private set; }
+
+    /// <summary>Pages with nothing but links.</summary>
+    public int LinksOnly { get; private set; }
+
+    /// <summary>Documents with a title only.</summary>
+    public int Empty { get; private set; }
 
     /// <summary>Documents that the API accepted, changed or not.</summary>
     public int Accepted => Volatile.Read(ref _accepted);
@@ -89,7 +107,21 @@ internal sealed class IngestProgress(long totalBytes)
     }
 
     /// <summary>Counts a document that was deleted.</summary>
-    public void AddDeleted() => Interlocked.Increment(ref _deleted);
+    public void AddDeleted(string id)
+    {
+        lock (_lock)
+        {
+            _deleted.Add(id);
+        }
+    }
+
+    /// <summary>Counts what of a file is no content. For one thread.</summary>
+    public void AddLeftOut(SourceItem item)
+    {
+        LeftOutPieces += item.LeftOut;
+        LinksOnly += item.IsLinksOnly ? 1 : 0;
+        Empty += item.IsEmpty ? 1 : 0;
+    }
 
     /// <summary>Counts and keeps refusals.</summary>
     public void AddRefused(IEnumerable<Refusal> refusals)

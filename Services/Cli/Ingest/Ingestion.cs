@@ -22,29 +22,37 @@ internal sealed record IngestOptions
     /// <summary>How soon the documents are indexed.</summary>
     public DocumentPriority Priority { get; init; } = DocumentPriority.Normal;
 
-    /// <summary>Whether documents of the same sources that no longer exist are deleted.</summary>
-    public bool DeleteMissing { get; init; }
+    /// <summary>Whether it is asked for what the workspace has, although nothing is remembered.</summary>
+    public bool Compare { get; init; }
+
+    /// <summary>Whether nothing is sent.</summary>
+    public bool DryRun { get; init; }
 }
 
 /// <summary>Reads files and puts their documents: one reader, several batches in flight, bounded memory.</summary>
 /// <param name="client">The API.</param>
 /// <param name="workspace">The workspace, which exists.</param>
+/// <param name="identity">What tells sources apart.</param>
 /// <param name="options">How.</param>
 /// <param name="progress">Told what happens.</param>
-internal sealed class Ingestion(RagClient client, string workspace, IngestOptions options, IngestProgress progress)
+internal sealed class Ingestion(RagClient client, string workspace, SourceIdentity identity, IngestOptions options, IngestProgress progress)
 {
     private const int ListPage = 1000;
 
+    private readonly List<string> _wouldPut = [];
     private readonly Dictionary<string, string> _seen = new(StringComparer.Ordinal);
+    private Dictionary<string, StoredDocument> _stored = [];
+    private bool _hasUnknown;
+
+    /// <summary>Ids that would be put, when nothing is sent.</summary>
+    public IReadOnlyCollection<string> WouldPut => _wouldPut;
 
     /// <summary>Ingests <paramref name="scan"/>. When it returns, every document was accepted, skipped or refused.</summary>
     public async Task RunAsync(SourceScan scan, IngestLedger ledger, CancellationToken cancellationToken)
     {
-        var stored = ledger.Count > 0 || options.DeleteMissing
-            ? await ListStoredAsync(cancellationToken)
-            : [];
+        _stored = ledger.Count > 0 || options.Compare ? await ListStoredAsync(cancellationToken) : [];
         var reader = new SourceReader(
-            options.Prefix, (id, fingerprint) => ledger.IsKnown(id, fingerprint, stored.TryGetValue(id, out var d) ? d.Revision : null));
+            options.Prefix, identity, (id, fingerprint) => ledger.IsKnown(id, fingerprint, _stored.TryGetValue(id, out var d) ? d.Revision : null));
 
         using var failure = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var batches = Channel.CreateBounded<Batch>(options.Parallel);
@@ -54,10 +62,23 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
             .. Enumerable.Range(0, options.Parallel).Select(_ => RunPartAsync(() => SendAllAsync(batches.Reader, ledger, failure.Token), failure)),
         ];
         await FirstFailureAsync(tasks, cancellationToken);
+    }
 
-        if (options.DeleteMissing)
+    /// <summary>What the workspace had of the sources that are whole in <paramref name="scan"/>, and they have no longer. After <see cref="RunAsync"/>.</summary>
+    /// <exception cref="CliException">Not all of a source could be read.</exception>
+    public IReadOnlyList<MissingDocuments> FindMissing(SourceScan scan) => _hasUnknown
+        ? throw new CliException("nothing was deleted, because there are lines whose id could not be read.")
+        : MissingDocuments.Find(scan, identity, _stored, _seen.ContainsKey);
+
+    /// <summary>Deletes documents.</summary>
+    public async Task DeleteAsync(IEnumerable<string> ids, CancellationToken cancellationToken)
+    {
+        foreach (var id in ids)
         {
-            await DeleteMissingAsync(scan, stored, cancellationToken);
+            if (await client.DeleteDocumentAsync(workspace, id, wait: null, cancellationToken))
+            {
+                progress.AddDeleted(id);
+            }
         }
     }
 
@@ -92,10 +113,19 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
     {
         progress.AddRefused(scan.Unreadable);
         var batch = new Batch();
+        SourceRoot? root = null;
         foreach (var file in scan.Files)
         {
+            if (file.Root != root)
+            {
+                root = file.Root;
+                reader.Furniture = await FurnitureReader.ReadAsync(scan.Files.Where(f => f.Root == root && f.Kind is SourceKind.Html), cancellationToken);
+            }
+
             await foreach (var item in reader.ReadAsync(file, cancellationToken))
             {
+                progress.AddLeftOut(item);
+                _hasUnknown |= item is { Id: null, Refusal: not null };
                 if (item.Id is { } id && !_seen.TryAdd(id, file.FullPath))
                 {
                     progress.AddRefused([new Refusal(id, $"{file.FullPath} has the same id as a document of {_seen[id]}")]);
@@ -122,7 +152,7 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
                     {
                         progress.AddRefused([refusal]);
                     }
-                    else
+                    else if (!item.IsLinksOnly)
                     {
                         progress.AddSkipped();
                     }
@@ -143,6 +173,16 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
         var sender = new BatchSender((documents, token) => client.PutDocumentsAsync(workspace, documents, wait: null, token));
         await foreach (var batch in batches.ReadAllAsync(cancellationToken))
         {
+            if (options.DryRun)
+            {
+                lock (_wouldPut)
+                {
+                    _wouldPut.AddRange(batch.Documents.Select(document => document.Id));
+                }
+
+                continue;
+            }
+
             var documents = batch.Documents
                 .Select(d => new BatchDocument(d.Id, d.Text, d.Title, d.Metadata, options.Priority))
                 .ToArray();
@@ -156,9 +196,9 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
         }
     }
 
-    private async Task<Dictionary<string, (long Revision, string Source)>> ListStoredAsync(CancellationToken cancellationToken)
+    private async Task<Dictionary<string, StoredDocument>> ListStoredAsync(CancellationToken cancellationToken)
     {
-        var stored = new Dictionary<string, (long, string)>(StringComparer.Ordinal);
+        var stored = new Dictionary<string, StoredDocument>(StringComparer.Ordinal);
         string? cursor = null;
         do
         {
@@ -166,8 +206,8 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
             foreach (var document in page.Items)
             {
                 var source = document.Metadata.ValueKind == System.Text.Json.JsonValueKind.Object
-                    && document.Metadata.TryGetProperty("source", out var value) ? value.ToString() : "";
-                stored[document.Id] = (document.Revision, source);
+                    && document.Metadata.TryGetProperty(SourceIdentity.Member, out var value) ? value.ToString() : "";
+                stored[document.Id] = new(document.Revision, source);
             }
 
             cursor = page.NextCursor;
@@ -175,26 +215,6 @@ internal sealed class Ingestion(RagClient client, string workspace, IngestOption
         while (cursor is not null);
 
         return stored;
-    }
-
-    // Only what came from the same sources under the same prefix: a workspace may have other documents.
-    private async Task DeleteMissingAsync(
-        SourceScan scan, Dictionary<string, (long Revision, string Source)> stored, CancellationToken cancellationToken)
-    {
-        if (scan.Unreadable.Count > 0)
-        {
-            throw new CliException("nothing was deleted, because not every folder could be read.");
-        }
-
-        var sources = scan.Files.Select(file => file.Source).ToHashSet(StringComparer.Ordinal);
-        foreach (var (id, document) in stored)
-        {
-            if (!_seen.ContainsKey(id) && sources.Contains(document.Source) && id.StartsWith(options.Prefix, StringComparison.Ordinal)
-                && await client.DeleteDocumentAsync(workspace, id, wait: null, cancellationToken))
-            {
-                progress.AddDeleted();
-            }
-        }
     }
 
     private sealed class Batch

@@ -1,6 +1,5 @@
 using System.Text;
 using Markdig;
-using Markdig.Extensions.Yaml;
 using Markdig.Syntax;
 using Markdig.Syntax.Inlines;
 
@@ -9,30 +8,16 @@ namespace RagPlatform.Cli.Ingest;
 /// <summary>Reads Markdown.</summary>
 internal static class MarkdownText
 {
-    private static readonly MarkdownPipeline s_pipeline = new MarkdownPipelineBuilder().UseYamlFrontMatter().Build();
+    private static readonly MarkdownPipeline s_pipeline = new MarkdownPipelineBuilder().Build();
 
-    /// <summary>The title (front matter's <c>title:</c>, else the first heading, else empty) and the text without front matter.</summary>
-    public static (string Title, string Text) Read(string markdown)
+    /// <summary>
+    /// The title (front matter's <c>title:</c>, else the first heading, else empty), the text without front matter, and what front matter says.
+    /// </summary>
+    public static (string Title, string Text, FrontMatter FrontMatter) Read(string markdown)
     {
-        var document = Markdown.Parse(markdown, s_pipeline);
-        var frontMatter = document.OfType<YamlFrontMatterBlock>().FirstOrDefault();
-        var text = frontMatter is null ? markdown : markdown[Math.Min(frontMatter.Span.End + 1, markdown.Length)..].TrimStart('\r', '\n');
-        var title = frontMatter is null ? "" : FrontMatterTitle(frontMatter);
-        return (title.Length > 0 ? title : HeadingTitle(document), text);
-    }
-
-    private static string FrontMatterTitle(YamlFrontMatterBlock block)
-    {
-        foreach (var line in block.Lines.Lines.Take(block.Lines.Count))
-        {
-            var entry = line.ToString();
-            if (entry.StartsWith("title:", StringComparison.OrdinalIgnoreCase))
-            {
-                return entry["title:".Length..].Trim().Trim('"', '\'').Trim();
-            }
-        }
-
-        return "";
+        var front = FrontMatter.Read(markdown);
+        var text = front.Length == 0 ? markdown : markdown[front.Length..].TrimStart('\r', '\n');
+        return (front.Title.Length > 0 ? front.Title : HeadingTitle(Markdown.Parse(text, s_pipeline)), text, front);
     }
 
     private static string HeadingTitle(MarkdownDocument document)

@@ -21,10 +21,10 @@ internal enum SourceKind
 /// <summary>A file to be ingested.</summary>
 /// <param name="FullPath">Where it is.</param>
 /// <param name="RelativePath">Its path below the root that was given, with '/'.</param>
-/// <param name="Source">The root's own name: what <c>metadata.source</c> says.</param>
+/// <param name="Root">What was given.</param>
 /// <param name="Kind">How it is read.</param>
 /// <param name="Length">Its size in bytes.</param>
-internal sealed record SourceFile(string FullPath, string RelativePath, string Source, SourceKind Kind, long Length);
+internal sealed record SourceFile(string FullPath, string RelativePath, SourceRoot Root, SourceKind Kind, long Length);
 
 /// <summary>A document as it will be put.</summary>
 /// <param name="Id">Its id in the workspace.</param>
@@ -44,4 +44,14 @@ internal sealed record Refusal(string Document, string Reason);
 /// <param name="Document">The document.</param>
 /// <param name="Refusal">Why there is none.</param>
 /// <param name="Bytes">How much of the file it took.</param>
-internal readonly record struct SourceItem(string? Id, SourceDocument? Document, Refusal? Refusal, long Bytes);
+internal readonly record struct SourceItem(string? Id, SourceDocument? Document, Refusal? Refusal, long Bytes)
+{
+    /// <summary>Pieces of a page that are no content, such as navigation.</summary>
+    public int LeftOut { get; init; }
+
+    /// <summary>Whether a page had nothing but links, and is left out as a whole.</summary>
+    public bool IsLinksOnly { get; init; }
+
+    /// <summary>Whether the document has a title only.</summary>
+    public bool IsEmpty { get; init; }
+}

@@ -8,13 +8,15 @@ namespace RagPlatform.Cli.Ingest;
 
 /// <summary>Turns files into documents. What cannot be one becomes a <see cref="Refusal"/>, and the next is read.</summary>
 /// <param name="prefix">Put before each id.</param>
+/// <param name="identity">What a document says that it comes from.</param>
 /// <param name="isKnown">Whether the document of this id and fingerprint is there already: then it is not converted.</param>
-internal sealed class SourceReader(string prefix, Func<string, string, bool> isKnown)
+internal sealed class SourceReader(string prefix, SourceIdentity identity, Func<string, string, bool> isKnown)
 {
     // Raised when the same file becomes another document than before.
-    private const string Version = "1";
+    private const string Version = "2";
 
-    private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    /// <summary>What surrounds the text of a source's pages.</summary>
+    public PageFurniture Furniture { get; set; } = PageFurniture.None;
 
     /// <summary>Reads one file.</summary>
     public async IAsyncEnumerable<SourceItem> ReadAsync(SourceFile file, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -66,7 +68,7 @@ internal sealed class SourceReader(string prefix, Func<string, string, bool> isK
 
             var text = json.RootElement.TryGetProperty("text", out var textElement) ? textElement.GetString() ?? "" : "";
             var title = json.RootElement.TryGetProperty("title", out var titleElement) ? titleElement.GetString() ?? "" : "";
-            return Checked(new SourceDocument(id, title, text, CorpusMetadata(json.RootElement, file.Source), fingerprint), place, bytes);
+            return Checked(new SourceDocument(id, title, text, CorpusMetadata(json.RootElement, file.Root), fingerprint), place, bytes);
         }
         catch (JsonException)
         {
@@ -89,35 +91,46 @@ internal sealed class SourceReader(string prefix, Func<string, string, bool> isK
             return new SourceItem(id, null, null, content.Length);
         }
 
-        string text;
-        try
+        if (!SourceText.TryDecode(content, file.Kind, out var text, out var reason))
         {
-            var bom = content.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? Encoding.UTF8.Preamble.Length : 0;
-            text = s_strict.GetString(content, bom, content.Length - bom);
-        }
-        catch (DecoderFallbackException)
-        {
-            return Refused(id, id, "it is not UTF-8", content.Length);
+            return Refused(id, id, reason, content.Length);
         }
 
-        var (title, body) = file.Kind switch
+        var metadata = Metadata(
+            ("source", file.Root.Name), ("path", file.RelativePath), ("format", file.Kind.ToString().ToLowerInvariant()), (SourceIdentity.Member, identity.Of(file.Root)));
+        var (title, body, leftOut) = ("", text, 0);
+        if (file.Kind is SourceKind.Markdown)
         {
-            SourceKind.Markdown => MarkdownText.Read(text),
-            SourceKind.Html => HtmlText.Read(text),
-            _ => ("", text),
-        };
+            (title, body, var front) = MarkdownText.Read(text);
+            foreach (var (name, value) in front.Members.Where(member => !member.Key.Equals("title", StringComparison.OrdinalIgnoreCase)))
+            {
+                metadata.TryAdd(name, value);
+            }
+        }
+        else if (file.Kind is SourceKind.Html)
+        {
+            try
+            {
+                var page = Furniture.Remove(HtmlText.Read(text));
+                (title, body, leftOut) = (page.Title, page.Text(), page.LeftOut);
+                if (page.IsLinksOnly)
+                {
+                    return new SourceItem(null, null, null, content.Length) { LeftOut = leftOut, IsLinksOnly = true };
+                }
+            }
+            catch (InsufficientExecutionStackException)
+            {
+                return Refused(id, id, "its elements are nested too deeply", content.Length);
+            }
+        }
+
         if (title.Length == 0)
         {
             title = Path.GetFileNameWithoutExtension(file.RelativePath);
         }
 
-        var metadata = JsonSerializer.SerializeToElement(new
-        {
-            source = file.Source,
-            path = file.RelativePath,
-            format = file.Kind.ToString().ToLowerInvariant(),
-        });
-        return Checked(new SourceDocument(id, Shorten(title), body, metadata, fingerprint), id, content.Length);
+        var document = new SourceDocument(id, Shorten(title), body, JsonSerializer.SerializeToElement(metadata), fingerprint);
+        return Checked(document, id, content.Length) with { LeftOut = leftOut, IsEmpty = string.IsNullOrWhiteSpace(body) };
     }
 
     private async Task<SourceItem> ReadFileAsync(SourceFile file, CancellationToken cancellationToken)
@@ -130,11 +143,45 @@ internal sealed class SourceReader(string prefix, Func<string, string, bool> isK
 
         try
         {
-            return ReadContent(file, await File.ReadAllBytesAsync(file.FullPath, cancellationToken));
+            return await ReadBytesAsync(file.FullPath, cancellationToken) is { } content
+                ? ReadContent(file, content)
+                : Refused(id, id, $"it has more than the {DocumentLimits.MaxBodyBytes:N0} bytes that are allowed", file.Length);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return Refused(id, id, "it cannot be read: " + e.Message, file.Length);
+        }
+    }
+
+    private static Dictionary<string, JsonElement> Metadata(params ReadOnlySpan<(string Name, string Value)> members)
+    {
+        var metadata = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
+        foreach (var (name, value) in members)
+        {
+            metadata.Add(name, JsonSerializer.SerializeToElement(value));
+        }
+
+        return metadata;
+    }
+
+    // No more than a request may have, however much the file has grown since it was found.
+    private static async Task<byte[]?> ReadBytesAsync(string path, CancellationToken cancellationToken)
+    {
+        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1, useAsync: true);
+        await using (stream)
+        {
+            using var content = new MemoryStream();
+            var buffer = new byte[1 << 16];
+            for (int read; (read = await stream.ReadAsync(buffer, cancellationToken)) > 0;)
+            {
+                content.Write(buffer, 0, read);
+                if (content.Length > DocumentLimits.MaxBodyBytes)
+                {
+                    return null;
+                }
+            }
+
+            return content.ToArray();
         }
     }
 
@@ -145,7 +192,7 @@ internal sealed class SourceReader(string prefix, Func<string, string, bool> isK
     private static SourceItem Refused(string? id, string document, string reason, long bytes) =>
         new(id, null, new Refusal(document, reason), bytes);
 
-    private static JsonElement CorpusMetadata(JsonElement line, string source)
+    private JsonElement CorpusMetadata(JsonElement line, SourceRoot root)
     {
         var metadata = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
         if (line.TryGetProperty("metadata", out var given) && given.ValueKind != JsonValueKind.Null)
@@ -156,14 +203,15 @@ internal sealed class SourceReader(string prefix, Func<string, string, bool> isK
             }
         }
 
-        metadata.TryAdd("source", JsonSerializer.SerializeToElement(source));
+        metadata.TryAdd("source", JsonSerializer.SerializeToElement(root.Name));
+        metadata[SourceIdentity.Member] = JsonSerializer.SerializeToElement(identity.Of(root));
         return JsonSerializer.SerializeToElement(metadata);
     }
 
-    private static string Fingerprint(SourceFile file, ReadOnlySpan<byte> content)
+    private string Fingerprint(SourceFile file, ReadOnlySpan<byte> content)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes($"{Version}\n{file.Kind}\n{file.Source}\n{file.RelativePath}\n"));
+        hash.AppendData(Encoding.UTF8.GetBytes($"{Version}\n{file.Kind}\n{file.Root.Name}\n{identity.Of(file.Root)}\n{file.RelativePath}\n"));
         hash.AppendData(content);
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }

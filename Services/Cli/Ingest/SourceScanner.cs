@@ -1,14 +1,16 @@
 namespace RagPlatform.Cli.Ingest;
 
 /// <summary>What a scan found.</summary>
+/// <param name="Roots">What was given, once each.</param>
 /// <param name="Files">Files to be ingested, by path.</param>
-/// <param name="Ignored">How many other files there were.</param>
-/// <param name="Unreadable">Folders and links that could not be followed.</param>
-internal sealed record SourceScan(IReadOnlyList<SourceFile> Files, int Ignored, IReadOnlyList<Refusal> Unreadable);
+/// <param name="LeftOut">What else there was.</param>
+/// <param name="Unreadable">Folders, links and files that could not be followed or opened.</param>
+internal sealed record SourceScan(
+    IReadOnlyList<SourceRoot> Roots, IReadOnlyList<SourceFile> Files, LeftOut LeftOut, IReadOnlyList<Refusal> Unreadable);
 
 /// <summary>
 /// Finds what can be ingested below files and folders. Hidden entries and build output (<c>bin</c>, <c>obj</c>, <c>node_modules</c>) are left
-/// out. Links are followed, but no folder is entered twice, so a loop of links ends.
+/// out. Links are followed, but below a root no folder is entered twice, so a loop of links ends.
 /// </summary>
 internal sealed class SourceScanner
 {
@@ -17,12 +19,17 @@ internal sealed class SourceScanner
 
     private const int MostLinks = 40;
 
+    // What .NET puts in the place of bytes that are no UTF-8.
+    private const char Unreadable = '\uFFFD';
+
     private static readonly HashSet<string> s_skippedFolders = new(StringComparer.OrdinalIgnoreCase) { "bin", "obj", "node_modules" };
 
+    private readonly Dictionary<string, SourceRoot> _roots = new(StringComparer.Ordinal);
+    private readonly HashSet<(string Root, string Path)> _found = [];
     private readonly HashSet<string> _entered = new(StringComparer.Ordinal);
     private readonly List<SourceFile> _files = [];
     private readonly List<Refusal> _unreadable = [];
-    private int _ignored;
+    private readonly LeftOut _leftOut = new();
 
     private SourceScanner()
     {
@@ -41,7 +48,7 @@ internal sealed class SourceScanner
             }
             else if (File.Exists(path))
             {
-                scanner.AddFile(new FileInfo(path));
+                scanner.AddGiven(new FileInfo(path));
             }
             else
             {
@@ -49,21 +56,29 @@ internal sealed class SourceScanner
             }
         }
 
-        return new SourceScan(scanner._files, scanner._ignored, scanner._unreadable);
+        return new SourceScan([.. scanner._roots.Values], scanner._files, scanner._leftOut, scanner._unreadable);
     }
 
-    private void ScanRoot(DirectoryInfo root)
+    private void ScanRoot(DirectoryInfo folder)
     {
-        var corpus = new FileInfo(Path.Combine(root.FullName, CorpusFile));
-        if (corpus.Exists)
+        var root = new SourceRoot(RealPath(folder.FullName), folder.Name, IsWhole: true);
+        if (_roots.TryGetValue(root.Path, out var known) && known.IsWhole)
         {
-            _files.Add(new SourceFile(corpus.FullName, CorpusFile, root.Name, SourceKind.Corpus, corpus.Length));
+            return;
         }
 
-        ScanFolder(root, root.FullName, root.Name);
+        _roots[root.Path] = root;
+        var corpus = new FileInfo(Path.Combine(folder.FullName, CorpusFile));
+        if (corpus.Exists)
+        {
+            AddFile(corpus, CorpusFile, root, SourceKind.Corpus);
+        }
+
+        _entered.Clear();
+        ScanFolder(folder, folder.FullName, root);
     }
 
-    private void AddFile(FileInfo file)
+    private void AddGiven(FileInfo file)
     {
         var kind = file.Extension.Equals(".jsonl", StringComparison.OrdinalIgnoreCase) ? SourceKind.Corpus : KindOf(file);
         if (kind is null)
@@ -71,10 +86,20 @@ internal sealed class SourceScanner
             throw new CliException($"{file.FullName} cannot be ingested: expected .md, .markdown, .txt, .html, .htm, or .jsonl in BEIR's form.");
         }
 
-        _files.Add(new SourceFile(file.FullName, file.Name, file.Directory?.Name ?? "", kind.Value, Target(file)?.Length ?? 0));
+        // A corpus is all of its source; another file is one of its folder's, of which this run does not see the rest.
+        var folder = RealPath(file.DirectoryName!);
+        var isCorpus = kind is SourceKind.Corpus;
+        var path = isCorpus ? Path.Combine(folder, file.Name) : folder;
+        if (!_roots.TryGetValue(path, out var root))
+        {
+            root = new SourceRoot(path, file.Directory?.Name ?? "", isCorpus);
+            _roots.Add(path, root);
+        }
+
+        AddFile(file, file.Name, root, kind.Value);
     }
 
-    private void ScanFolder(DirectoryInfo folder, string root, string source)
+    private void ScanFolder(DirectoryInfo folder, string top, SourceRoot root)
     {
         FileSystemInfo[] entries;
         try
@@ -96,38 +121,52 @@ internal sealed class SourceScanner
         {
             if (entry.Name.StartsWith('.'))
             {
-                continue;
+                _leftOut.Hidden++;
+            }
+            else if (entry.Name.Contains(Unreadable) && !Path.Exists(entry.FullName))
+            {
+                _unreadable.Add(new Refusal(Below(top, entry), "its name is not UTF-8"));
             }
 
             // A link to a folder says that it is a file on some systems: ask for what it leads to.
-            if (Directory.Exists(entry.FullName))
+            else if (Directory.Exists(entry.FullName))
             {
-                if (!s_skippedFolders.Contains(entry.Name))
+                if (s_skippedFolders.Contains(entry.Name))
                 {
-                    ScanFolder(new DirectoryInfo(entry.FullName), root, source);
+                    _leftOut.Folders++;
+                }
+                else
+                {
+                    ScanFolder(new DirectoryInfo(entry.FullName), top, root);
                 }
             }
             else if (KindOf(entry) is { } kind)
             {
-                AddFile(new FileInfo(entry.FullName), root, source, kind);
+                AddFile(new FileInfo(entry.FullName), Below(top, entry), root, kind);
             }
-            else if (entry.Name != CorpusFile || folder.FullName != root)
+            else if (entry.Name != CorpusFile || folder.FullName != top)
             {
-                _ignored++;
+                _leftOut.Add(entry);
             }
         }
     }
 
-    private void AddFile(FileInfo file, string root, string source, SourceKind kind)
+    private static string Below(string top, FileSystemInfo entry) =>
+        Path.GetRelativePath(top, entry.FullName).Replace(Path.DirectorySeparatorChar, '/');
+
+    private void AddFile(FileInfo file, string path, SourceRoot root, SourceKind kind)
     {
-        var path = Path.GetRelativePath(root, file.FullName).Replace(Path.DirectorySeparatorChar, '/');
-        if (Target(file) is { Exists: true } target)
-        {
-            _files.Add(new SourceFile(file.FullName, path, source, kind, target.Length));
-        }
-        else
+        if (Target(file) is not { Exists: true } target)
         {
             _unreadable.Add(new Refusal(path, "the link leads nowhere"));
+        }
+        else if (!FileNature.IsRegular(file.FullName))
+        {
+            _unreadable.Add(new Refusal(path, "it is no file but a pipe, a socket or a device"));
+        }
+        else if (_found.Add((root.Path, path)))
+        {
+            _files.Add(new SourceFile(file.FullName, path, root, kind, target.Length));
         }
     }
 

@@ -84,10 +84,10 @@ internal static class DeadLettersCommand
             foreach (var cause in causes.Items)
             {
                 table.AddRow(
-                    Markup.Escape(cause.Cause),
+                    Markup.Escape(TerminalText.Plain(cause.Cause)),
                     cause.Count.ToString("N0", CultureInfo.InvariantCulture),
                     cause.OldestAt.UtcDateTime.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture),
-                    Markup.Escape(cause.Message));
+                    Markup.Escape(TerminalText.Plain(cause.Message)));
             }
 
             if (causes.Items.Count == 0)

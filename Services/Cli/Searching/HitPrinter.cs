@@ -19,7 +19,7 @@ internal static class HitPrinter
         var highlighter = new TermHighlighter(request.Query);
         for (var i = 0; i < response.Hits.Count; i++)
         {
-            var hit = response.Hits[i];
+            var hit = Clean(response.Hits[i]);
             var snippet = highlighter.Snippet(hit.Text, SnippetLength);
             var place = string.Create(CultureInfo.InvariantCulture, $"{hit.DocumentId} · passage {hit.Ordinal + 1} · score {hit.Score:0.####}");
             if (environment.OutputIsTerminal)
@@ -75,6 +75,15 @@ internal static class HitPrinter
             output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  plan {alternative.Plan}, cost {alternative.Cost:N0}: {alternative.Reason}"));
         }
     }
+
+    // Documents may hold what would clear the screen, or say that another document is here.
+    private static SearchHit Clean(SearchHit hit) => hit with
+    {
+        DocumentId = TerminalText.Plain(hit.DocumentId),
+        Title = TerminalText.Plain(hit.Title),
+        Heading = TerminalText.Plain(hit.Heading),
+        Text = TerminalText.Clean(hit.Text),
+    };
 
     private static string Title(SearchHit hit) => hit.Title.Length > 0 ? hit.Title : hit.DocumentId;
 

@@ -57,7 +57,7 @@ internal static class SearchCommand
             var response = await client.SearchAsync(parse.GetRequiredValue(workspace), request, cancellationToken);
             if (parse.GetValue(json))
             {
-                context.Environment.Output.WriteLine(JsonSerializer.Serialize(response, s_json));
+                context.Environment.Output.WriteLine(TerminalText.Json(JsonSerializer.Serialize(response, s_json)));
             }
             else
             {

@@ -1,5 +1,7 @@
 using RagPlatform.Cli;
+using RagPlatform.Contracts;
 using RagPlatform.Integration.Tests.Infrastructure;
+using RagPlatform.Lab;
 using RagPlatform.SingleNode;
 
 namespace RagPlatform.Integration.Tests.Cli;
@@ -26,7 +28,28 @@ internal sealed class CliNode : IAsyncDisposable
     }
 
     /// <summary>Runs a command line.</summary>
-    public async Task<(int Exit, string Output, string Error)> RunAsync(params string[] args)
+    public Task<(int Exit, string Output, string Error)> RunAsync(params string[] args) => RunAsync(RagCli.RunAsync, args);
+
+    /// <summary>Runs a command line of the program that has <c>bench</c>, <c>drill</c> and <c>eval</c> as well.</summary>
+    public Task<(int Exit, string Output, string Error)> RunLabAsync(params string[] args) => RunAsync(LabCli.RunAsync, args);
+
+    /// <summary>The ids of a workspace's documents, in order.</summary>
+    public async Task<IReadOnlyList<string>> ListAsync(string workspace)
+    {
+        using var http = new HttpClient { BaseAddress = _app.ApiAddress };
+        http.DefaultRequestHeaders.Authorization = new("Bearer", _app.AdminKey);
+        var page = await new RagClient(http).ListDocumentsAsync(workspace, null, 1000, TestContext.Current.CancellationToken);
+        return [.. page.Items.Select(document => document.Id).Order(StringComparer.Ordinal)];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    private async Task<(int Exit, string Output, string Error)> RunAsync(
+        Func<string[], CliEnvironment, CancellationToken, Task<int>> runAsync, string[] args)
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
@@ -43,13 +66,7 @@ internal sealed class CliNode : IAsyncDisposable
                 _ => null,
             },
         };
-        var exit = await RagCli.RunAsync(args, environment, TestContext.Current.CancellationToken);
+        var exit = await runAsync(args, environment, TestContext.Current.CancellationToken);
         return (exit, output.ToString(), error.ToString());
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _app.DisposeAsync();
-        _folder.Dispose();
     }
 }

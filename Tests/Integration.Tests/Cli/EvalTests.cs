@@ -29,7 +29,7 @@ public sealed class EvalTests(TestDatabase database) : IClassFixture<TestDatabas
     [Fact]
     public async Task Eval_Collection_PrintsTheFiguresAndLeavesNoWorkspace()
     {
-        var run = await _node.RunAsync("eval", "retrieval", "--data", "tiny", "--json", "--check");
+        var run = await _node.RunLabAsync("eval", "retrieval", "--data", "tiny", "--json", "--check");
 
         Assert.Equal(ExitCode.Success, run.Exit);
         var figures = run.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
@@ -51,7 +51,7 @@ public sealed class EvalTests(TestDatabase database) : IClassFixture<TestDatabas
     {
         _node.Folder.Write("docs/a.md", "text");
         await _node.RunAsync("ingest", "docs", "--workspace", "used");
-        var run = await _node.RunAsync("eval", "retrieval", "--data", "tiny", "--workspace", "used", "--json");
+        var run = await _node.RunLabAsync("eval", "retrieval", "--data", "tiny", "--workspace", "used", "--json");
 
         Assert.Equal(ExitCode.Failure, run.Exit);
         Assert.Empty(run.Output);
@@ -62,7 +62,7 @@ public sealed class EvalTests(TestDatabase database) : IClassFixture<TestDatabas
     [Fact]
     public async Task Eval_NoCollection_SaysWhatIsExpected()
     {
-        var run = await _node.RunAsync("eval", "retrieval", "--data", ".");
+        var run = await _node.RunLabAsync("eval", "retrieval", "--data", ".");
 
         Assert.Equal(ExitCode.Failure, run.Exit);
         Assert.Contains("Expected a BEIR folder", run.Error);

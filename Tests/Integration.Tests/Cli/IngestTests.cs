@@ -35,7 +35,56 @@ public sealed class IngestTests(TestDatabase database) : IClassFixture<TestDatab
         var changed = await _node.RunAsync("ingest", "docs", "--workspace", "again", "--delete-missing");
         Assert.Equal(ExitCode.Success, changed.Exit);
         Assert.Contains("1 new or changed, 0 unchanged, 1 deleted, 0 refused", changed.Output);
+        Assert.Contains("deleted guide/queue.md", changed.Output);
         Assert.Contains("The workspace has 1 document, 1 passage searchable", changed.Output);
+    }
+
+    [Fact]
+    public async Task Ingest_DeleteMissing_ComparesExactlyTheDocumentsOfTheSource()
+    {
+        _node.Folder.Write("A/docs/one.md", "wombat one");
+        _node.Folder.Write("A/docs/two.md", "wombat two");
+        _node.Folder.Write("B/docs/three.md", "wombat three");
+        string[] all = ["a/one.md", "a/two.md", "one.md", "team10/three.md", "three.md", "two.md"];
+        foreach (var line in (string[])
+            ["A/docs", "A/docs --prefix a/", "B/docs", "B/docs --prefix team10/", "A/docs/two.md --delete-missing", "B/docs --delete-missing",
+             "B/docs --prefix team10/ --delete-missing"])
+        {
+            Assert.Equal(ExitCode.Success, (await _node.RunAsync(["ingest", .. line.Split(' '), "--workspace", "sources", "--no-wait"])).Exit);
+        }
+
+        Assert.Equal(all, await _node.ListAsync("sources"));
+
+        File.Delete(Path.Combine(_node.Folder.FullPath, "A/docs/two.md"));
+        var dry = await _node.RunAsync("ingest", "A/docs", "--prefix", "a/", "--workspace", "sources", "--delete-missing", "--dry-run");
+        Assert.Contains("would delete a/two.md", dry.Output);
+        Assert.Equal(all, await _node.ListAsync("sources"));
+
+        Assert.Equal(ExitCode.Success, (await _node.RunAsync("ingest", "A/docs", "--prefix", "a/", "--workspace", "sources", "--delete-missing")).Exit);
+        Assert.Equal(["a/one.md", "one.md", "team10/three.md", "three.md", "two.md"], await _node.ListAsync("sources"));
+    }
+
+    [Fact]
+    public async Task Ingest_FolderWasEmptied_DeletesOnlyWithYes()
+    {
+        _node.Folder.Write("docs/one.md", "one");
+        _node.Folder.Write("docs/two.md", "two");
+        await _node.RunAsync("ingest", "docs", "--workspace", "emptied", "--no-wait");
+        foreach (var file in Directory.GetFiles(Path.Combine(_node.Folder.FullPath, "docs")))
+        {
+            File.Delete(file);
+        }
+
+        var asked = await _node.RunAsync("ingest", "docs", "--workspace", "emptied", "--delete-missing");
+        Assert.Equal(ExitCode.Failure, asked.Exit);
+        Assert.Contains("There is nothing to ingest in", asked.Error);
+        Assert.Contains("all 2 documents", asked.Error);
+        Assert.Equal(["one.md", "two.md"], await _node.ListAsync("emptied"));
+
+        var done = await _node.RunAsync("ingest", "docs", "--workspace", "emptied", "--delete-missing", "--yes");
+        Assert.Equal(ExitCode.Success, done.Exit);
+        Assert.Contains("deleted one.md", done.Output);
+        Assert.Empty(await _node.ListAsync("emptied"));
     }
 
     [Fact]

@@ -19,8 +19,8 @@ public sealed class SourceScannerTests : IDisposable
 
         Assert.Equal(["a/x.TXT", "a/y.html", "b.md", "c.markdown", "z.htm"], scan.Files.Select(file => file.RelativePath));
         Assert.Equal([SourceKind.Text, SourceKind.Html, SourceKind.Markdown, SourceKind.Markdown, SourceKind.Html], scan.Files.Select(file => file.Kind));
-        Assert.All(scan.Files, file => Assert.Equal((Path.GetFileName(_folder.FullPath), 4L), (file.Source, file.Length)));
-        Assert.Equal(1, scan.Ignored);
+        Assert.All(scan.Files, file => Assert.Equal((Path.GetFileName(_folder.FullPath), 4L), (file.Root.Name, file.Length)));
+        Assert.Equal("1 file of other kinds (1 .cs), 2 hidden entries, 3 folders of build output", scan.LeftOut.ToString());
     }
 
     [Fact]
@@ -47,6 +47,60 @@ public sealed class SourceScannerTests : IDisposable
 
         Assert.Equal([("file.md", 4L), ("linked/x.md", 4L)], scan.Files.Select(file => (file.RelativePath, file.Length)));
         Assert.Equal("broken.md", Assert.Single(scan.Unreadable).Document);
+    }
+
+    [Fact]
+    public void Scan_PipesAndDevices_AreNamedAndNeverOpened()
+    {
+        _folder.Write("a.md", "text");
+        using (var make = System.Diagnostics.Process.Start("mkfifo", Path.Combine(_folder.FullPath, "pipe.md")))
+        {
+            make.WaitForExit();
+        }
+
+        File.CreateSymbolicLink(Path.Combine(_folder.FullPath, "endless.txt"), "/dev/zero");
+        var scan = SourceScanner.Scan([_folder.FullPath]);
+
+        Assert.Equal(["a.md"], scan.Files.Select(file => file.RelativePath));
+        Assert.Equal(["endless.txt", "pipe.md"], scan.Unreadable.Select(refusal => refusal.Document));
+        Assert.All(scan.Unreadable, refusal => Assert.Contains("a pipe", refusal.Reason));
+    }
+
+    [Fact]
+    public void Scan_NameThatIsNotUtf8_IsSaid()
+    {
+        using (var make = System.Diagnostics.Process.Start("sh", ["-c", $"printf x > \"{_folder.FullPath}/$(printf 'gr\\374n.md')\""]))
+        {
+            make.WaitForExit();
+        }
+
+        var unreadable = SourceScanner.Scan([_folder.FullPath]).Unreadable;
+
+        // .NET cannot name it, so it cannot delete it either.
+        using (var remove = System.Diagnostics.Process.Start("sh", ["-c", $"rm -f {_folder.FullPath}/*"]))
+        {
+            remove.WaitForExit();
+        }
+
+        Assert.Equal("its name is not UTF-8", Assert.Single(unreadable).Reason);
+    }
+
+    [Fact]
+    public void Scan_SameFileTwice_IsTakenOnceAndAFolderStaysWhole()
+    {
+        var path = _folder.Write("docs/a.md", "text");
+        var scan = SourceScanner.Scan([path, Path.Combine(_folder.FullPath, "docs"), path]);
+
+        Assert.Equal("a.md", Assert.Single(scan.Files).RelativePath);
+        Assert.True(Assert.Single(scan.Roots).IsWhole);
+    }
+
+    [Fact]
+    public void Scan_FileOfAFolder_IsNotTheWholeSource()
+    {
+        var root = Assert.Single(SourceScanner.Scan([_folder.Write("docs/a.md", "text")]).Roots);
+
+        Assert.Equal(("docs", false), (root.Name, root.IsWhole));
     }
 
     [Fact]

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using RagPlatform.Cli.Drill;
+using RagPlatform.Lab.Drill;
 using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.SearchApi.Search;
 using RagPlatform.Storage;

@@ -130,7 +130,7 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
         var corpus = await SearchCorpus.CreateAsync(database, "paused", "english", Cancelled);
         await _documents.PutAsync(corpus.WorkspaceId, [Input("held", "text"), Input("free", "text")], Cancelled);
         var owner = Guid.NewGuid();
-        var claim = await _queue.ClaimAsync(owner, 10, TimeSpan.FromMinutes(1), 0, Cancelled);
+        var claim = await _queue.ClaimAsync(owner, 10, TimeSpan.FromMinutes(1), default, Cancelled);
         var documents = (await _index.LoadAsync(claim.Tasks, Cancelled)).Where(s => s.Task.WorkspaceId == corpus.WorkspaceId).ToList();
         Assert.Equal(2, documents.Count);
 
@@ -153,7 +153,7 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
         // Given back by the worker, it is there again after the pause.
         await _queue.ReleaseAsync(owner, [.. documents.Select(d => d.Task)], TimeSpan.Zero, Cancelled);
         await _control.ResumeAsync(corpus.WorkspaceId, Cancelled);
-        Assert.Equal(2, (await _queue.ClaimAsync(owner, 10, TimeSpan.FromMinutes(1), 0, Cancelled)).Tasks.Count(t => t.WorkspaceId == corpus.WorkspaceId));
+        Assert.Equal(2, (await _queue.ClaimAsync(owner, 10, TimeSpan.FromMinutes(1), default, Cancelled)).Tasks.Count(t => t.WorkspaceId == corpus.WorkspaceId));
     }
 
     private static DocumentInput Input(string id, string text) => new(id, "", text, "{}", 1);
@@ -179,7 +179,7 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
 
     private async Task IndexAsync(Guid owner)
     {
-        var claim = await _queue.ClaimAsync(owner, 10, TimeSpan.FromSeconds(2), 0, Cancelled);
+        var claim = await _queue.ClaimAsync(owner, 10, TimeSpan.FromSeconds(2), default, Cancelled);
         var sources = (await _index.LoadAsync(claim.Tasks, Cancelled)).ToList();
         foreach (var group in sources.Where(s => s is { Routed: true, DocumentKey: not null }).GroupBy(s => s.Space))
         {

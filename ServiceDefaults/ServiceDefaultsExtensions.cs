@@ -30,6 +30,7 @@ public static class ServiceDefaultsExtensions
         builder.Quieten("Microsoft.AspNetCore");
         builder.Quieten("System.Net.Http.HttpClient");
         builder.Quieten("Npgsql");
+        builder.Quieten("StackExchange.Redis");
         builder.Quieten(typeof(ApiKeyHandler).FullName!);
         // It would log every probe of a dependency that is away; HealthLog says each change once.
         builder.Quieten("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);

@@ -1,51 +1,67 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using RagPlatform.ServiceDefaults.Health;
 using StackExchange.Redis;
 
 namespace RagPlatform.ServiceDefaults.Connections;
 
+/// <summary>What came back from Valkey.</summary>
+/// <param name="Answered">Whether the answer was there in time.</param>
+/// <param name="Value">The answer; the default without one.</param>
+/// <param name="Late">Whether the caller left before the answer, of a Valkey that is well as far as anybody knows.</param>
+public readonly record struct CacheAnswer<T>(bool Answered, T? Value, bool Late = false)
+{
+    /// <summary>Takes it apart for callers to whom late is as good as never.</summary>
+    public void Deconstruct(out bool answered, out T? value) => (answered, value) = (Answered, Value);
+}
+
 /// <summary>
-/// The connection to Valkey, as a thing that may be absent. A command that fails, or takes longer than
-/// <see cref="CacheOptions.CommandTimeout"/>, is a miss: counted, logged once per change of state, never an error to the caller. Failures
-/// in a row open a breaker, and then it costs nothing.
+/// The connection to Valkey, as a thing that may be absent. A command that fails, or takes longer than <see cref="CacheOptions.CommandTimeout"/>, is a
+/// miss: counted, never an error to the caller. A caller that leaves says nothing about Valkey, because on a busy machine it is the caller who is late: away
+/// it is when the connection is lost, or when for <see cref="CacheOptions.SilenceLimit"/> nothing at all was answered. Then commands cost nothing, and a
+/// ping that no caller waits for finds out when it is back.
 /// </summary>
 public sealed partial class CacheConnection
 {
     /// <summary>The meter's name.</summary>
     public const string MeterName = "RagPlatform.Cache";
 
-    private readonly CacheBreaker _breaker;
-    private readonly TimeSpan _timeout;
+    private readonly CacheOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Histogram<double> _duration;
     private readonly Counter<long> _skipped;
+    private readonly StateLog<bool> _answers;
+    private readonly Lock _lock = new();
     private volatile IConnectionMultiplexer? _multiplexer;
-    private int _answering = -1;
+    private volatile bool _away;
+    private bool _pinging;
+    private long? _pingedAt;
+    private long _answeredAt = long.MinValue;
 
     /// <summary>Creates the connection's state; <see cref="Use"/> gives it the connection itself.</summary>
     internal CacheConnection(
         bool isConfigured, IOptions<CacheOptions> options, TimeProvider time, IMeterFactory meters, ILogger<CacheConnection> logger)
     {
         IsConfigured = isConfigured;
+        _options = options.Value;
         _time = time;
         _logger = logger;
-        _timeout = options.Value.CommandTimeout;
-        _breaker = new CacheBreaker(options.Value.BreakDuration, time);
+        _answers = new StateLog<bool>(initial: true, time, Write);
 
         var meter = meters.Create(MeterName);
         _duration = meter.CreateHistogram<double>(
-            "rag.valkey.duration", "s", "How long a command to Valkey took, by outcome: ok, timeout or error.");
+            "rag.valkey.duration", "s", "How long a command to Valkey took, by outcome: ok, late (its caller had left), timeout or error.");
         _skipped = meter.CreateCounter<long>(
-            "rag.valkey.skipped", "{command}", "Commands that were not sent because Valkey was away or the breaker open.");
+            "rag.valkey.skipped", "{command}", "Commands that were not sent because Valkey was away.");
     }
 
     /// <summary>Whether a cache is configured at all.</summary>
     public bool IsConfigured { get; }
 
-    /// <summary>Whether a command would be sent now: connected, and the breaker closed.</summary>
-    public bool IsAvailable => _multiplexer is { IsConnected: true } && !_breaker.IsOpen;
+    /// <summary>Whether a command would be sent now: connected, and not known to be silent.</summary>
+    public bool IsAvailable => _multiplexer is { IsConnected: true } multiplexer && !IsAway(multiplexer);
 
     /// <summary>
     /// The connection, for publish and subscribe; <see langword="null"/> until it was first made. It reconnects by itself.
@@ -60,18 +76,18 @@ public sealed partial class CacheConnection
     /// time.
     /// </returns>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    public async ValueTask<T?> TryAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken = default)
-    {
-        var (_, value) = await TryGetAsync(command, cancellationToken);
-        return value;
-    }
+    public async ValueTask<T?> TryAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken = default) =>
+        (await TryGetAsync(command, cancellationToken)).Value;
 
     /// <summary>
     /// Sends a command and says whether it was answered, for callers to whom a default value means something else than no answer.
     /// </summary>
-    /// <inheritdoc cref="TryAsync{T}"/>
-    public async ValueTask<(bool Answered, T? Value)> TryGetAsync<T>(
-        Func<IDatabase, Task<T>> command, CancellationToken cancellationToken = default)
+    /// <param name="command">Starts the command. It must not block.</param>
+    /// <param name="cancellationToken">The caller's; a cancelled caller is the only thing that throws.</param>
+    /// <param name="patience">How long this caller waits; the default is <see cref="CacheOptions.CommandTimeout"/>.</param>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    public async ValueTask<CacheAnswer<T>> TryGetAsync<T>(
+        Func<IDatabase, Task<T>> command, CancellationToken cancellationToken = default, TimeSpan? patience = null)
     {
         ArgumentNullException.ThrowIfNull(command);
         if (!IsConfigured)
@@ -82,101 +98,153 @@ public sealed partial class CacheConnection
         if (_multiplexer is not { IsConnected: true } multiplexer)
         {
             _skipped.Add(1);
-            Report(answering: false, "not connected");
+            _answers.Report(false, "not connected");
             return default;
         }
 
-        if (!_breaker.TryEnter())
+        if (IsAway(multiplexer))
         {
             _skipped.Add(1);
             return default;
         }
 
         var start = _time.GetTimestamp();
-        Exception? failure = null;
-        T? answer = default;
+        Task<T>? answer = null;
         try
         {
-            answer = await SendAsync(multiplexer, command, cancellationToken);
+            answer = command(multiplexer.GetDatabase());
+            var value = await answer.WaitAsync(patience ?? _options.CommandTimeout, _time, cancellationToken);
+            Record(start, "ok");
+            Answered();
+            return new(true, value);
+        }
+        catch (Exception) when (answer is { IsFaulted: false })
+        {
+            // The time was up, or the caller left.
+            _ = ObserveAsync(answer, start);
+            cancellationToken.ThrowIfCancellationRequested();
+            return new(false, default, Late: true);
         }
         catch (Exception exception)
         {
-            failure = exception;
+            Failed(exception, start);
+            return default;
         }
-
-        return Conclude(answer, failure, _time.GetElapsedTime(start), cancellationToken);
     }
 
     /// <summary>Gives the connection, once it is made.</summary>
     internal void Use(IConnectionMultiplexer multiplexer) => _multiplexer = multiplexer;
 
-    // The command itself takes no token: a late answer is dropped by the connection, and a late error must not surface as unobserved.
-    private Task<T> SendAsync<T>(IConnectionMultiplexer multiplexer, Func<IDatabase, Task<T>> command, CancellationToken cancellationToken)
+    // What becomes of a command whose caller has left. It takes no token: a late answer is dropped, a late error is seen here.
+    private async Task ObserveAsync<T>(Task<T> answer, long start)
     {
-        var answer = command(multiplexer.GetDatabase());
-        if (answer.IsCompleted)
+        try
         {
-            return answer;
+            var left = _options.SilenceLimit - _time.GetElapsedTime(start);
+            await answer.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, CancellationToken.None);
+            Record(start, "late");
+            Answered();
         }
-
-        _ = answer.ContinueWith(
-            static late => late.Exception,
-            CancellationToken.None,
-            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
-            TaskScheduler.Default);
-        return answer.WaitAsync(_timeout, _time, cancellationToken);
+        catch (Exception exception)
+        {
+            _ = answer.ContinueWith(
+                static late => late.Exception,
+                CancellationToken.None,
+                TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default);
+            Failed(exception, start);
+        }
     }
 
-    private (bool Answered, T? Value) Conclude<T>(T? answer, Exception? failure, TimeSpan elapsed, CancellationToken cancellationToken)
+    private void Answered()
     {
-        if (failure is null)
-        {
-            _breaker.Succeeded();
-            Record(elapsed, "ok");
-            Report(answering: true, "");
-            return (true, answer);
-        }
+        Volatile.Write(ref _answeredAt, _time.GetTimestamp());
+        _away = false;
+        _answers.Report(true);
+    }
 
-        if (cancellationToken.IsCancellationRequested)
-        {
-            _breaker.Abandoned();
-            cancellationToken.ThrowIfCancellationRequested();
-        }
-
-        Record(elapsed, failure is TimeoutException ? "timeout" : "error");
-        if (failure is RedisServerException)
+    private void Failed(Exception exception, long start)
+    {
+        Record(start, exception is TimeoutException ? "timeout" : "error");
+        if (exception is RedisServerException)
         {
             // The server answers, and refuses: loading, out of memory, not writable.
-            _breaker.Succeeded();
-            LogRefused(_logger, failure.GetType().Name);
-        }
-        else
-        {
-            _breaker.Failed();
-            Report(answering: false, failure is TimeoutException ? "no answer in time" : failure.GetType().Name);
+            Volatile.Write(ref _answeredAt, _time.GetTimestamp());
+            LogRefused(_logger, exception.GetType().Name);
+            return;
         }
 
-        return default;
-    }
-
-    private void Record(TimeSpan elapsed, string outcome) =>
-        _duration.Record(elapsed.TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome));
-
-    private void Report(bool answering, string reason)
-    {
-        var now = answering ? 1 : 0;
-        if (Volatile.Read(ref _answering) == now || Interlocked.Exchange(ref _answering, now) == now)
+        // Others were answered meanwhile: this one went astray, on a connection that was replaced, say.
+        if (Volatile.Read(ref _answeredAt) > start)
         {
             return;
         }
 
-        if (answering)
+        _away = true;
+        _answers.Report(false, exception is TimeoutException ? "no answer" : exception.GetType().Name);
+    }
+
+    // Whether it is away; if so, the first to ask after a pause has it pinged, and does not wait for the answer.
+    private bool IsAway(IConnectionMultiplexer multiplexer)
+    {
+        if (!_away)
         {
-            LogAnswers(_logger);
+            return false;
         }
-        else
+
+        lock (_lock)
         {
-            LogAway(_logger, reason);
+            if (_pinging || (_pingedAt is { } at && _time.GetElapsedTime(at) < _options.BreakDuration))
+            {
+                return true;
+            }
+
+            (_pinging, _pingedAt) = (true, _time.GetTimestamp());
+        }
+
+        _ = PingAsync(multiplexer);
+        return true;
+    }
+
+    private async Task PingAsync(IConnectionMultiplexer multiplexer)
+    {
+        try
+        {
+            await multiplexer.GetDatabase().PingAsync();
+            Answered();
+        }
+        catch (Exception exception) when (exception is RedisException or TimeoutException or ObjectDisposedException or OperationCanceledException)
+        {
+            LogRefused(_logger, exception.GetType().Name);
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                _pinging = false;
+            }
+        }
+    }
+
+    private void Record(long start, string outcome) =>
+        _duration.Record(_time.GetElapsedTime(start).TotalSeconds, new KeyValuePair<string, object?>("outcome", outcome));
+
+    private void Write(bool answers, string reason, int changes)
+    {
+        switch (answers, changes)
+        {
+            case (true, 1):
+                LogAnswers(_logger);
+                break;
+            case (true, _):
+                LogAnswersAgain(_logger, changes);
+                break;
+            case (false, 1):
+                LogAway(_logger, reason);
+                break;
+            default:
+                LogAwayAgain(_logger, reason, changes);
+                break;
         }
     }
 
@@ -188,4 +256,10 @@ public sealed partial class CacheConnection
 
     [LoggerMessage(3, LogLevel.Debug, "The cache refused a command ({Failure})")]
     private static partial void LogRefused(ILogger logger, string failure);
+
+    [LoggerMessage(4, LogLevel.Warning, "The cache answers; it came and went, {Changes} changes since the last line")]
+    private static partial void LogAnswersAgain(ILogger logger, int changes);
+
+    [LoggerMessage(5, LogLevel.Warning, "The cache is away ({Reason}); it came and went, {Changes} changes since the last line")]
+    private static partial void LogAwayAgain(ILogger logger, string reason, int changes);
 }

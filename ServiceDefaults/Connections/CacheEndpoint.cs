@@ -1,31 +1,30 @@
 using System.Globalization;
+using System.Net;
 using Microsoft.Extensions.Configuration;
+using StackExchange.Redis;
 
 namespace RagPlatform.ServiceDefaults.Connections;
 
-/// <summary>Where the cache is: a StackExchange.Redis connection string, and a password when it was configured apart from it.</summary>
-/// <param name="ConnectionString">Endpoints and options.</param>
-/// <param name="Password">The password, which may hold characters (a comma) that the connection string cannot express.</param>
-internal sealed record CacheEndpoint(string ConnectionString, string? Password)
+/// <summary>Reads where the cache is.</summary>
+internal static class CacheEndpoint
 {
     private const int DefaultPort = 6379;
 
     /// <summary>
-    /// Finds the cache: <c>ConnectionStrings:{name}</c>, else <c>REDIS_URL</c> (<c>redis://[user][:password]@host[:port][/database]</c>,
-    /// <c>rediss://</c> for TLS), else <c>REDIS_HOST</c> with <c>REDIS_PORT</c> and <c>REDIS_PASSWORD</c>.
+    /// Finds the cache: <c>ConnectionStrings:{name}</c>, else <c>REDIS_URL</c>, else <c>REDIS_HOST</c> with <c>REDIS_PORT</c>, <c>REDIS_USER</c> and
+    /// <c>REDIS_PASSWORD</c>. The first two may be an address (<c>redis://[user][:password]@host[:port][/database]</c>, <c>rediss://</c> for TLS;
+    /// user and password percent-encoded) or StackExchange.Redis' own format.
     /// </summary>
     /// <returns>The endpoint, or <see langword="null"/> when no cache is configured.</returns>
-    /// <exception cref="InvalidOperationException"><c>REDIS_URL</c> or <c>REDIS_PORT</c> cannot be read.</exception>
-    public static CacheEndpoint? Find(IConfiguration configuration, string connectionName)
+    /// <exception cref="InvalidOperationException">What is configured cannot be read. The message names the setting and never shows its value.</exception>
+    public static ConfigurationOptions? Find(IConfiguration configuration, string connectionName)
     {
-        if (configuration.GetConnectionString(connectionName) is { Length: > 0 } connectionString)
+        foreach (var key in (ReadOnlySpan<string>)[$"ConnectionStrings:{connectionName}", "REDIS_URL"])
         {
-            return new(connectionString, null);
-        }
-
-        if (configuration["REDIS_URL"] is { Length: > 0 } url)
-        {
-            return FromUrl(url);
+            if (configuration[key] is { Length: > 0 } text)
+            {
+                return text.Contains("://", StringComparison.Ordinal) ? FromUrl(text, key) : FromString(text, key);
+            }
         }
 
         if (configuration["REDIS_HOST"] is not { Length: > 0 } host)
@@ -33,44 +32,74 @@ internal sealed record CacheEndpoint(string ConnectionString, string? Password)
             return null;
         }
 
-        var port = configuration["REDIS_PORT"] is { Length: > 0 } text ? ParsePort(text) : DefaultPort;
-        return new(Endpoint(host, port), configuration["REDIS_PASSWORD"] is { Length: > 0 } password ? password : null);
+        var port = configuration["REDIS_PORT"] is { Length: > 0 } number ? ParsePort(number) : DefaultPort;
+        var options = At(host, port);
+        options.User = NullIfEmpty(configuration["REDIS_USER"]);
+        options.Password = NullIfEmpty(configuration["REDIS_PASSWORD"]);
+        return options;
     }
 
-    private static CacheEndpoint FromUrl(string url)
+    private static ConfigurationOptions FromString(string text, string key)
+    {
+        try
+        {
+            var options = ConfigurationOptions.Parse(text);
+            return options.EndPoints.Count > 0 ? options : throw Unreadable(key);
+        }
+        catch (ArgumentException exception)
+        {
+            // Its message repeats what it cannot read, which may be a part of a password with a comma in it.
+            throw new InvalidOperationException(
+                $"{key} is no connection string of StackExchange.Redis ('host:port,password=…'). A password with a comma fits into an address: "
+                + "redis://:percent-encoded@host:port.",
+                exception.InnerException);
+        }
+    }
+
+    private static ConfigurationOptions FromUrl(string url, string key)
     {
         if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Host.Length == 0
             || uri.Scheme is not ("redis" or "rediss" or "valkey" or "valkeys"))
         {
-            // The value stays out of the message: it may hold the password.
-            throw new InvalidOperationException("REDIS_URL is no redis:// or rediss:// address with a host.");
+            throw Unreadable(key);
         }
 
-        var connectionString = Endpoint(uri.Host, uri.IsDefaultPort ? DefaultPort : uri.Port);
-        if (uri.Scheme is "rediss" or "valkeys")
+        if (uri.Query.Length > 1 || uri.Fragment.Length > 1)
         {
-            connectionString += ",ssl=true";
+            throw new InvalidOperationException(
+                $"{key} has something behind '?' or '#'. Parameters are not understood there, and in a password both are written %3F and %23.");
         }
 
+        var options = At(uri.IdnHost, uri.IsDefaultPort || uri.Port < 0 ? DefaultPort : uri.Port);
+        options.Ssl = uri.Scheme is "rediss" or "valkeys";
         if (uri.AbsolutePath.Trim('/') is { Length: > 0 } path)
         {
-            if (!int.TryParse(path, NumberStyles.None, CultureInfo.InvariantCulture, out var database))
-            {
-                throw new InvalidOperationException("The path of REDIS_URL is no database number.");
-            }
-
-            connectionString += string.Create(CultureInfo.InvariantCulture, $",defaultDatabase={database}");
+            options.DefaultDatabase = int.TryParse(path, NumberStyles.None, CultureInfo.InvariantCulture, out var database)
+                ? database
+                : throw new InvalidOperationException($"The path of {key} is no database number.");
         }
 
         var separator = uri.UserInfo.IndexOf(':', StringComparison.Ordinal);
-        var password = separator < 0 ? null : Uri.UnescapeDataString(uri.UserInfo[(separator + 1)..]);
-        return new(connectionString, string.IsNullOrEmpty(password) ? null : password);
+        options.User = NullIfEmpty(Uri.UnescapeDataString(separator < 0 ? uri.UserInfo : uri.UserInfo[..separator]));
+        options.Password = separator < 0 ? null : NullIfEmpty(Uri.UnescapeDataString(uri.UserInfo[(separator + 1)..]));
+        return options;
     }
 
-    private static string Endpoint(string host, int port) => string.Create(CultureInfo.InvariantCulture, $"{host}:{port}");
+    private static ConfigurationOptions At(string host, int port)
+    {
+        var options = new ConfigurationOptions();
+        options.EndPoints.Add(IPAddress.TryParse(host, out var address) ? new IPEndPoint(address, port) : new DnsEndPoint(host, port));
+        return options;
+    }
 
     private static int ParsePort(string text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65_536
             ? port
             : throw new InvalidOperationException($"REDIS_PORT is '{text}': it must be 1 to 65535.");
+
+    // The value stays out of the message: it may hold the password.
+    private static InvalidOperationException Unreadable(string key) =>
+        new($"{key} is no redis:// or rediss:// address with a host, and no connection string 'host:port,password=…'.");
+
+    private static string? NullIfEmpty(string? text) => string.IsNullOrEmpty(text) ? null : text;
 }

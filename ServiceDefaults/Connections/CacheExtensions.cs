@@ -16,7 +16,7 @@ public static class CacheExtensions
 
     /// <summary>
     /// Registers <see cref="CacheConnection"/> over <c>ConnectionStrings:{connectionName}</c>, else <c>REDIS_URL</c>, else
-    /// <c>REDIS_HOST</c>, <c>REDIS_PORT</c> and <c>REDIS_PASSWORD</c>; with none of them every lookup is a miss. The connection is made in
+    /// <c>REDIS_HOST</c>, <c>REDIS_PORT</c>, <c>REDIS_USER</c> and <c>REDIS_PASSWORD</c>; with none of them every lookup is a miss. The connection is made in
     /// the background, so that a start never waits for it. The health check <c>cache</c> is <em>Degraded</em> at worst: a lost cache is no
     /// outage.
     /// </summary>
@@ -41,38 +41,38 @@ public static class CacheExtensions
             return builder;
         }
 
-        var options = builder.Configuration.GetSection(CacheOptions.Section);
+        var options = builder.Configuration.GetSection(CacheOptions.Section).Get<CacheOptions>() ?? new();
         builder.AddRedisClient(
             connectionName,
             settings =>
             {
-                settings.ConnectionString = endpoint.ConnectionString;
+                // Where it is, was read already; the package wants a text of its own to read.
+                settings.ConnectionString = endpoint.ToString(includePassword: false);
                 settings.DisableHealthChecks = settings.DisableTracing = settings.DisableAutoActivation = true;
             },
-            redis => Configure(redis, endpoint, options.Get<CacheOptions>() ?? new(), builder.Environment.ApplicationName));
+            redis => Configure(redis, endpoint, options, builder.Environment.ApplicationName));
         builder.Services.AddHostedService<CacheConnector>();
         return builder;
     }
 
     // A server that is away at first, or goes, is reconnected to for ever. What the connection string says itself, stays.
-    private static void Configure(ConfigurationOptions redis, CacheEndpoint endpoint, CacheOptions options, string clientName)
+    private static void Configure(ConfigurationOptions redis, ConfigurationOptions endpoint, CacheOptions options, string clientName)
     {
+        var unset = new ConfigurationOptions();
         var connectTimeout = (int)options.ConnectTimeout.TotalMilliseconds;
-        redis.AbortOnConnectFail = false;
-        redis.Password = endpoint.Password ?? redis.Password;
-        redis.ClientName ??= clientName;
-        Unless("connectRetry", () => redis.ConnectRetry = 1);
-        Unless("connectTimeout", () => redis.ConnectTimeout = connectTimeout);
-        Unless("syncTimeout", () => redis.SyncTimeout = connectTimeout);
-        Unless("keepAlive", () => redis.KeepAlive = 10);
-
-        void Unless(string keyword, Action set)
+        redis.EndPoints.Clear();
+        foreach (var server in endpoint.EndPoints)
         {
-            if (!endpoint.ConnectionString.Contains(keyword + "=", StringComparison.OrdinalIgnoreCase))
-            {
-                set();
-            }
+            redis.EndPoints.Add(server);
         }
+
+        (redis.User, redis.Password) = (endpoint.User, endpoint.Password);
+        redis.AbortOnConnectFail = false;
+        redis.ClientName ??= clientName;
+        redis.ConnectRetry = endpoint.ConnectRetry == unset.ConnectRetry ? 1 : endpoint.ConnectRetry;
+        redis.ConnectTimeout = endpoint.ConnectTimeout == unset.ConnectTimeout ? connectTimeout : endpoint.ConnectTimeout;
+        redis.SyncTimeout = endpoint.SyncTimeout == unset.SyncTimeout ? connectTimeout : endpoint.SyncTimeout;
+        redis.KeepAlive = endpoint.KeepAlive == unset.KeepAlive ? 10 : endpoint.KeepAlive;
     }
 }
 
@@ -101,12 +101,16 @@ internal sealed partial class CacheConnector(
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
-                LogFailed(logger, s_retryDelay.TotalSeconds, exception.GetType().Name);
+                LogFailed(logger, s_retryDelay.TotalSeconds, Reason(exception));
             }
 
             await Task.Delay(s_retryDelay, time, stoppingToken);
         }
     }
+
+    // The client's own sentence says what to do; any other exception may hold more than a log should.
+    private static string Reason(Exception exception) =>
+        exception is RedisException ? $"{exception.GetType().Name}: {exception.Message}" : exception.GetType().Name;
 
     [LoggerMessage(1, LogLevel.Warning, "The cache cannot be connected to ({Failure}); next attempt in {DelaySeconds} s")]
     private static partial void LogFailed(ILogger logger, double delaySeconds, string failure);
@@ -115,7 +119,7 @@ internal sealed partial class CacheConnector(
 /// <summary>
 /// Healthy when the cache answers or none is configured; else as its registration says, which for us is <em>Degraded</em>.
 /// </summary>
-internal sealed class CacheHealthCheck(CacheConnection cache) : IHealthCheck
+internal sealed class CacheHealthCheck(CacheConnection cache, IOptions<CacheOptions> options) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
@@ -124,7 +128,7 @@ internal sealed class CacheHealthCheck(CacheConnection cache) : IHealthCheck
             return HealthCheckResult.Healthy("No cache is configured; everything comes from its source.");
         }
 
-        var (answered, _) = await cache.TryGetAsync(database => database.PingAsync(), cancellationToken);
+        var (answered, _) = await cache.TryGetAsync(database => database.PingAsync(), cancellationToken, options.Value.SilenceLimit);
         return answered
             ? HealthCheckResult.Healthy()
             : new(context.Registration.FailureStatus, "The cache does not answer; everything comes from its source.");

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Logging;
-using Npgsql;
+using RagPlatform.ServiceDefaults.Connections;
 
 namespace RagPlatform.ServiceDefaults.Http;
 
@@ -31,7 +31,7 @@ internal sealed partial class RequestExceptionHandler(
         }
         else if (problem.Status == StatusCodes.Status503ServiceUnavailable)
         {
-            LogUnavailable(logger, context.Request.Method, context.GetEndpoint()?.DisplayName ?? "(no endpoint)", exception.GetType().Name);
+            LogUnavailable(logger, context.Request.Method, context.GetEndpoint()?.DisplayName ?? "(no endpoint)", problem.Title!);
             context.Response.Headers.RetryAfter = RetryAfterSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
         }
 
@@ -49,14 +49,19 @@ internal sealed partial class RequestExceptionHandler(
             Title = "The request body is not what this endpoint expects.",
         },
         BadHttpRequestException bad => new() { Status = bad.StatusCode, Detail = bad.Message },
-        NpgsqlException { IsTransient: true } or NpgsqlException { InnerException: TimeoutException } => new()
+        _ => DatabaseFailure.Classify(exception) switch
         {
-            Status = StatusCodes.Status503ServiceUnavailable,
-            Title = "The database does not answer.",
-            Detail = "Try again shortly. Repeating a write is safe: documents are put by their own id.",
+            DatabaseTrouble.Away => Unavailable(
+                "The database does not answer.", "Try again shortly. Repeating a write is safe: documents are put by their own id."),
+            DatabaseTrouble.DiskFull => Unavailable(
+                "The database's disk is full.", "Nothing can be written until there is room. What only reads goes on where it can."),
+            DatabaseTrouble.TooSlow => Unavailable("The database took too long.", "It is busy, or what was asked for is too much at once."),
+            _ => null,
         },
-        _ => null,
     };
+
+    private static ProblemDetails Unavailable(string title, string detail) =>
+        new() { Status = StatusCodes.Status503ServiceUnavailable, Title = title, Detail = detail };
 
     // "$.documents[3].metadata" becomes "documents[3].metadata"; a body that is no JSON at all has no path.
     private static string Field(JsonException json) =>
@@ -79,6 +84,6 @@ internal sealed partial class RequestExceptionHandler(
     [LoggerMessage(1, LogLevel.Error, "{Method} {Endpoint} failed")]
     private static partial void LogFailed(ILogger logger, string method, string endpoint, Exception exception);
 
-    [LoggerMessage(2, LogLevel.Warning, "{Method} {Endpoint} was refused: the database does not answer ({Failure})")]
+    [LoggerMessage(2, LogLevel.Warning, "{Method} {Endpoint} was refused for the database's sake: {Failure}")]
     private static partial void LogUnavailable(ILogger logger, string method, string endpoint, string failure);
 }

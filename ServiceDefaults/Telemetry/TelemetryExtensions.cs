@@ -1,13 +1,16 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Reflection;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using OpenTelemetry;
+using OpenTelemetry.Context.Propagation;
+using OpenTelemetry.Exporter;
 using OpenTelemetry.Logs;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
@@ -16,19 +19,15 @@ using OpenTelemetry.Trace;
 namespace RagPlatform.ServiceDefaults.Telemetry;
 
 /// <summary>
-/// OpenTelemetry by name. ASP.NET Core, HttpClient, Npgsql and the runtime publish their own meters and activity sources, so none of the
-/// instrumentation packages is needed: subscribing to the names is all there is to do.
+/// OpenTelemetry: the instrumentation packages of ASP.NET Core, HttpClient, Npgsql and the runtime, and every meter and activity source of
+/// ours by name. Prometheus reads <c>/metrics</c>; traces, metrics and logs are sent to <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> where that is set.
 /// </summary>
 internal static class TelemetryExtensions
 {
     private const string EndpointKey = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-    internal static readonly string[] Sources = ["Microsoft.AspNetCore", "System.Net.Http", "Npgsql", "RagPlatform.*"];
-
-    internal static readonly string[] Meters =
-    [
-        "Microsoft.AspNetCore.*", "System.Net.Http", "System.Net.NameResolution", "System.Runtime", "Npgsql", "RagPlatform.*",
-    ];
+    /// <summary>The meters and activity sources of the platform.</summary>
+    private const string Ours = "RagPlatform.*";
 
     // 0.5 ms to 10 s. The SDK's own default starts at 5 units, which for seconds says nothing about a search.
     internal static readonly double[] SecondsBuckets =
@@ -41,30 +40,44 @@ internal static class TelemetryExtensions
         var export = configuration[EndpointKey] is { Length: > 0 };
         var name = configuration["OTEL_SERVICE_NAME"] ?? serviceName ?? builder.Environment.ApplicationName;
 
-        builder.Services.AddMetrics();
-        builder.Services.AddSingleton(services => CreateMetrics(services, name, export));
-        builder.Services.AddSingleton(services => services.GetRequiredService<MetricsPipeline>().Prometheus);
-        builder.Services.AddHostedService<TelemetryHost>();
+        // traceparent alone, which HttpClient writes itself: a client with its own propagator (one that calls a third party) keeps its say.
+        Sdk.SetDefaultTextMapPropagator(new TraceContextPropagator());
+
+        var telemetry = builder.Services.AddOpenTelemetry()
+            .ConfigureResource(resource => resource.AddThisService(configuration, name))
+            .WithMetrics(metrics =>
+            {
+                metrics.AddAspNetCoreInstrumentation().AddHttpClientInstrumentation().AddRuntimeInstrumentation().AddNpgsqlInstrumentation()
+                    .AddMeter(Ours)
+                    .AddPrometheusExporter();
+                if (export)
+                {
+                    metrics.AddOtlpExporter();
+                }
+            });
+        builder.Services.ConfigureOpenTelemetryMeterProvider((services, metrics) =>
+        {
+            var own = services.GetRequiredService<IMeterFactory>();
+            metrics.AddView(instrument => ConfigureStream(instrument, own));
+        });
 
         if (!export)
         {
             return;
         }
 
-        builder.Services.AddSingleton<IStartupFilter, RequestTags>();
         if (options.ExportTraces)
         {
-            builder.Services.AddSingleton(services => Sdk.CreateTracerProviderBuilder()
-                .ConfigureServices(inner => inner.AddSingleton(services.GetRequiredService<IConfiguration>()))
-                .SetResourceBuilder(CreateResource(configuration, name))
-                .AddSource(Sources)
-                .AddOtlpExporter()
-                .Build()!);
+            telemetry.WithTracing(tracing => tracing
+                .AddAspNetCoreInstrumentation(http => http.Filter = IsWorthATrace)
+                .AddHttpClientInstrumentation(http => http.FilterHttpRequestMessage = _ => IsPartOfATrace())
+                .AddNpgsql()
+                .AddSource(Ours)
+                .AddOtlpExporter());
         }
 
         builder.Logging.AddOpenTelemetry(logging =>
         {
-            logging.SetResourceBuilder(CreateResource(configuration, name));
             logging.IncludeFormattedMessage = true;
             logging.IncludeScopes = true;
             logging.AddOtlpExporter();
@@ -72,39 +85,23 @@ internal static class TelemetryExtensions
     }
 
     /// <summary>Maps the Prometheus endpoint.</summary>
-    public static void MapMetricsEndpoint(this WebApplication app)
-    {
-        app.MapGet("/metrics", async (PrometheusExporter exporter, HttpContext context) =>
-        {
-            var text = await exporter.ScrapeAsync(context.RequestAborted);
-            context.Response.ContentType = PrometheusExporter.ContentType;
-            context.Response.ContentLength = text.Length;
-            await context.Response.Body.WriteAsync(text, context.RequestAborted);
-        }).AllowAnonymous().ExcludeFromDescription();
-    }
-
-    private static MetricsPipeline CreateMetrics(IServiceProvider services, string name, bool export)
-    {
-        var configuration = services.GetRequiredService<IConfiguration>();
-        var meterFactory = services.GetRequiredService<IMeterFactory>();
-        var prometheus = new PrometheusExporter(name, services.GetRequiredService<TimeProvider>());
-        var builder = Sdk.CreateMeterProviderBuilder()
-            .ConfigureServices(inner => inner.AddSingleton(configuration))
-            .SetResourceBuilder(CreateResource(configuration, name))
-            .AddMeter(Meters)
-            .AddView(instrument => ConfigureStream(instrument, meterFactory))
-            .AddReader(prometheus.Reader);
-        if (export)
-        {
-            builder.AddOtlpExporter();
-        }
-
-        return new(builder.Build()!, prometheus);
-    }
+    public static void MapMetricsEndpoint(this WebApplication app) => app.MapPrometheusScrapingEndpoint().AllowAnonymous();
 
     /// <summary>
-    /// A meter that was made by another container's factory belongs to another service of this process and is left to it. Cardinality is
-    /// bounded for every instrument: what exceeds it is summed up under <c>otel_metric_overflow="true"</c>.
+    /// Whether a request gets a trace. Probes and scrapes arrive every few seconds and say nothing; the dashboard's connection to a browser is
+    /// one request for hours.
+    /// </summary>
+    internal static bool IsWorthATrace(HttpContext context) =>
+        context.Request.Path.Value is { } path
+        && path is not ("/health" or "/alive" or "/metrics")
+        && !path.StartsWith("/_blazor", StringComparison.Ordinal)
+        && !path.StartsWith("/_framework", StringComparison.Ordinal);
+
+    // Called inside the request's own activity. One with no parent is a service's own polling, which would bury the traces of requests.
+    private static bool IsPartOfATrace() => Activity.Current?.ParentId is not null;
+
+    /// <summary>
+    /// A meter that was made by another container's factory belongs to another service of this process and is left to it.
     /// </summary>
     private static MetricStreamConfiguration? ConfigureStream(Instrument instrument, IMeterFactory own)
     {
@@ -113,57 +110,17 @@ internal static class TelemetryExtensions
             return MetricStreamConfiguration.Drop;
         }
 
-        var isOurs = instrument.Meter.Name.StartsWith("RagPlatform.", StringComparison.Ordinal);
-        var stream = isOurs && instrument is Histogram<double> { Unit: "s", Advice: null }
-            ? new ExplicitBucketHistogramConfiguration { Boundaries = SecondsBuckets }
-            : new MetricStreamConfiguration();
-        stream.CardinalityLimit = PrometheusExporter.MaxSeries;
-        return stream;
+        return instrument is Histogram<double> { Unit: "s", Advice: null }
+            && instrument.Meter.Name.StartsWith("RagPlatform.", StringComparison.Ordinal)
+                ? new ExplicitBucketHistogramConfiguration { Boundaries = SecondsBuckets }
+                : null;
     }
 
-    private static ResourceBuilder CreateResource(IConfiguration configuration, string name)
+    private static void AddThisService(this ResourceBuilder resource, IConfiguration configuration, string name)
     {
         var version = Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
         var attributes = configuration["OTEL_RESOURCE_ATTRIBUTES"];
         var hasInstance = attributes?.Contains("service.instance.id=", StringComparison.Ordinal) ?? false;
-        return ResourceBuilder.CreateDefault().AddService(name, serviceVersion: version, autoGenerateServiceInstanceId: !hasInstance);
+        resource.AddService(name, serviceVersion: version, autoGenerateServiceInstanceId: !hasInstance);
     }
-}
-
-/// <summary>The meter provider and the exporter that reads from it, made and disposed together.</summary>
-internal sealed record MetricsPipeline(MeterProvider Provider, PrometheusExporter Prometheus) : IDisposable
-{
-    public void Dispose() => Provider.Dispose();
-}
-
-/// <summary>Builds the providers before the first request, so that nothing goes unmeasured.</summary>
-internal sealed class TelemetryHost(MetricsPipeline metrics, IServiceProvider services) : IHostedLifecycleService
-{
-    private TracerProvider? _traces;
-
-    public Task StartingAsync(CancellationToken cancellationToken)
-    {
-        _ = metrics.Provider;
-        _traces = services.GetService<TracerProvider>();
-        return Task.CompletedTask;
-    }
-
-    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    /// <summary>
-    /// Hands over what is buffered, after the last request and for at most 2 seconds: a collector that is away must not hold the stop.
-    /// </summary>
-    public Task StoppedAsync(CancellationToken cancellationToken) => Task.Run(
-        () =>
-        {
-            _traces?.ForceFlush(2_000);
-            metrics.Provider.ForceFlush(2_000);
-        },
-        cancellationToken);
 }

@@ -144,7 +144,7 @@ public sealed record SearchHit(
 
 /// <summary>How long the parts of a search took, in milliseconds.</summary>
 /// <param name="Total">From the request's arrival to the answer.</param>
-/// <param name="Embedding">The query's embedding, which runs beside planning; 0 in keyword mode.</param>
+/// <param name="Embedding">The query's embedding; 0 in keyword mode.</param>
 /// <param name="Database">Waiting for PostgreSQL; what runs there at the same time counts once.</param>
 public sealed record SearchTimings(double Total, double Embedding, double Database);
 
@@ -158,6 +158,10 @@ public sealed record SearchTimings(double Total, double Embedding, double Databa
 /// <param name="Timings">How long it took.</param>
 /// <param name="Total">How many matches there are in all, also below the lowest score, when it was asked for.</param>
 /// <param name="Explanation">Why the plan was chosen, when it was asked for.</param>
+/// <param name="Degraded">
+/// What the answer had to do without: <c>embedding</c> when the query could not be embedded, and a hybrid search was answered by keyword. Absent from
+/// whole answers; such an answer is not cached.
+/// </param>
 public sealed record SearchResponse(
     IReadOnlyList<SearchHit> Hits,
     SearchMode Mode,
@@ -167,7 +171,8 @@ public sealed record SearchResponse(
     bool Cached,
     SearchTimings Timings,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Total = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SearchExplanation? Explanation = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SearchExplanation? Explanation = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Degraded = null);
 
 /// <summary>A way to find the nearest vectors, with what it would take.</summary>
 /// <param name="Plan">The access path.</param>
@@ -183,6 +188,7 @@ public sealed record SearchAlternative(string Plan, double Cost, string Reason);
 /// <param name="Terms">Words of the query as the index has them, with the number of documents that have them.</param>
 /// <param name="Postings">Postings that were scored.</param>
 /// <param name="Alternatives">The access paths that were considered, the chosen one first.</param>
+/// <param name="Stages">How long each stage took in milliseconds; stages that ran at the same time count each.</param>
 public sealed record SearchExplanation(
     long Chunks,
     double MatchingChunks,
@@ -190,7 +196,8 @@ public sealed record SearchExplanation(
     int EfSearch,
     IReadOnlyDictionary<string, long> Terms,
     long Postings,
-    IReadOnlyList<SearchAlternative> Alternatives);
+    IReadOnlyList<SearchAlternative> Alternatives,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, double>? Stages = null);
 
 /// <summary>A question to be answered from a workspace's passages.</summary>
 /// <param name="Question">The question, 1 to 4,096 characters.</param>

@@ -23,7 +23,7 @@ public static class EmbeddingServiceApp
         // Without a database it is a gateway with caches in memory and Valkey: no durable cache, no budgets, no workspace keys.
         if (builder.Configuration.GetConnectionString("ragdb") is { Length: > 0 })
         {
-            builder.AddRagPostgres();
+            builder.AddRagPostgres(nameSql: SqlNames.Find);
             builder.Services.AddStorage();
             builder.Services.AddSingleton<IApiKeyStore, WorkspaceKeys>();
         }

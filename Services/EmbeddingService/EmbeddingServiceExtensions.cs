@@ -6,6 +6,7 @@ using RagPlatform.EmbeddingService.Caching;
 using RagPlatform.EmbeddingService.Gateway;
 using RagPlatform.EmbeddingService.Operations;
 using RagPlatform.EmbeddingService.Providers;
+using RagPlatform.EmbeddingService.Providers.Local;
 using RagPlatform.EmbeddingService.Registry;
 
 namespace RagPlatform.EmbeddingService;
@@ -25,11 +26,15 @@ internal static partial class EmbeddingServiceExtensions
         services.AddSingleton<IValidateOptions<EmbeddingOptions>, EmbeddingOptionsValidator>();
         services.AddOptions<EmbeddingOptions>().BindConfiguration(EmbeddingOptions.Section).ValidateOnStart();
         services.TryAddSingleton(_ => ProviderHttp.Create());
+        services.AddSingleton<IValidateOptions<LocalOptions>, LocalOptionsValidator>();
+        services.AddOptions<LocalOptions>().BindConfiguration(LocalOptions.Section).ValidateOnStart();
+        services.AddSingleton<LocalModels>();
         services.AddSingleton<ModelCatalog>();
         services.AddSingleton(provider =>
         {
             var options = provider.GetRequiredService<IOptions<EmbeddingOptions>>().Value;
-            return new ModelRegistry(provider.GetRequiredService<ModelCatalog>().Create(options), options.DefaultModel);
+            var catalog = provider.GetRequiredService<ModelCatalog>();
+            return new ModelRegistry(catalog.Create(options), catalog.Default(options));
         });
         services.AddCaching();
         services.AddBudgets();
@@ -37,6 +42,7 @@ internal static partial class EmbeddingServiceExtensions
         services.AddSingleton<VectorFetcher>();
         services.AddSingleton<EmbeddingGateway>();
         services.AddHostedService<ModelAnnouncement>();
+        services.AddHostedService<LocalWarmUp>();
         services.AddSingleton<ModelAliases>();
         services.AddHosted<RegistryUpdater>();
         services.AddSingleton<IValidateOptions<CanaryOptions>, CanaryOptionsValidator>();
@@ -86,13 +92,18 @@ internal static partial class EmbeddingServiceExtensions
     }
 
     /// <summary>Says at start which models there are, and which of them only compare words.</summary>
-    private sealed partial class ModelAnnouncement(ModelRegistry registry, ILogger<ModelAnnouncement> logger) : IHostedService
+    private sealed partial class ModelAnnouncement(ModelRegistry registry, LocalModels locals, ILogger<ModelAnnouncement> logger) : IHostedService
     {
         public Task StartAsync(CancellationToken cancellationToken)
         {
             foreach (var model in registry.Models)
             {
                 LogModel(model.Definition.Name, model.Definition.Space.Id, string.Join(", ", model.Endpoints.Select(endpoint => endpoint.Provider)));
+            }
+
+            if (locals.Reason is { } reason)
+            {
+                LogNoLocal(reason);
             }
 
             if (registry.Find(registry.DefaultModel) is { Definition.Space.Lexical: true })
@@ -110,7 +121,10 @@ internal static partial class EmbeddingServiceExtensions
 
         [LoggerMessage(2, LogLevel.Warning,
             "The default model {Model} is lexical, not semantic: vector search finds shared words, not shared meaning. "
-            + "Set OPENAI_API_KEY, or HF_API_KEY with EMBEDDINGS_PROVIDER=huggingface, for a semantic one.")]
+            + "EMBEDDINGS_PROVIDER=local, or a key of a provider, gives a semantic one.")]
         private partial void LogLexical(string model);
+
+        [LoggerMessage(3, LogLevel.Warning, "No model can be computed in process, the built-in hashing serves instead: {Reason}")]
+        private partial void LogNoLocal(string reason);
     }
 }

@@ -13,7 +13,9 @@ public sealed class IndexingOptions
     /// <value>The default is true.</value>
     public bool Enabled { get; set; } = true;
 
-    /// <summary>Documents in work at the same time.</summary>
+    /// <summary>
+    /// Documents of one space in work at the same time. All spaces together have four times as many, of which each leaves half of the rest to others.
+    /// </summary>
     /// <value>1 to 10,000. The default is 256.</value>
     [Range(1, 10_000)]
     public int DocumentsInWork { get; set; } = 256;
@@ -36,10 +38,18 @@ public sealed class IndexingOptions
     [Range(1_000, 10_000_000)]
     public int EmbeddingBatchTokens { get; set; } = 100_000;
 
-    /// <summary>Requests to the embedding service at the same time.</summary>
+    /// <summary>
+    /// Requests of one space to the embedding service at the same time. All spaces together have four times as many, of which each leaves half of the
+    /// rest to others.
+    /// </summary>
     /// <value>1 to 100. The default is 5.</value>
     [Range(1, 100)]
     public int EmbeddingsInFlight { get; set; } = 5;
+
+    /// <summary>How long one request to the embedding service may take; then its documents are given back. Longer than the client's own bound.</summary>
+    /// <value>1 second to 10 minutes. The default is 2 minutes.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
+    public TimeSpan EmbeddingTimeout { get; set; } = TimeSpan.FromMinutes(2);
 
     /// <summary>How long a claimed task belongs to its worker unless renewed: after a crash, so long until another one takes it.</summary>
     /// <value>2 seconds to 10 minutes. The default is 15 seconds.</value>
@@ -66,7 +76,10 @@ public sealed class IndexingOptions
     [Range(typeof(TimeSpan), "00:00:00.010", "00:10:00")]
     public TimeSpan Cooldown { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>The longest rest of a space whose provider does not work.</summary>
+    /// <summary>
+    /// The longest rest of a space whose provider does not work, and of a workspace whose budget is used up: it is asked again that often, and
+    /// goes on at once when the budget is changed.
+    /// </summary>
     /// <value>10 milliseconds to 1 hour. The default is 30 seconds.</value>
     [Range(typeof(TimeSpan), "00:00:00.010", "01:00:00")]
     public TimeSpan LongestCooldown { get; set; } = TimeSpan.FromSeconds(30);

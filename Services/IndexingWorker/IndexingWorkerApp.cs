@@ -22,7 +22,7 @@ public static class IndexingWorkerApp
         var builder = WebApplication.CreateBuilder(args);
         configure?.Invoke(builder);
         builder.AddServiceDefaults("indexing-worker");
-        builder.AddRagPostgres();
+        builder.AddRagPostgres(nameSql: SqlNames.Find);
         builder.AddApiKeyAuthentication();
         builder.Services.AddStorage();
         builder.Services.AddValidation();

@@ -31,7 +31,7 @@ public static class SearchApiApp
         builder.AddServiceDefaults("search-api");
         // Planning takes a good part of a search. Not by default: a PgBouncer before 1.21 knows no prepared statements in transaction mode.
         var prepared = builder.Configuration.GetValue("Search:PreparedStatements", 0);
-        builder.AddRagPostgres(configure: postgres => postgres.MaxAutoPrepare = prepared);
+        builder.AddRagPostgres(configure: postgres => postgres.MaxAutoPrepare = prepared, nameSql: SqlNames.Find);
         builder.AddRagCache();
         builder.AddApiKeyAuthentication();
         builder.Services.AddStorage();

@@ -33,6 +33,7 @@ public static class StorageExtensions
         services.AddSingleton<PartialIndexStore>();
         services.AddSingleton<RawVectorProbe>();
         services.AddSingleton<TaskQueue>();
+        services.AddSingleton<WorkspaceRestStore>();
         services.AddSingleton<IndexStore>();
         services.AddSingleton<VectorIndexStore>();
         services.AddSingleton<EmbeddingCacheStore>();

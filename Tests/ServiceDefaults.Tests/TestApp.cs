@@ -15,7 +15,11 @@ internal sealed class TestApp : IAsyncDisposable
     {
         _app = app;
         Client = app.GetTestClient();
+        Client.DefaultRequestHeaders.Add("User-Agent", Name);
     }
+
+    /// <summary>What its client calls itself: telemetry of one process is that of every test.</summary>
+    public string Name { get; } = $"test/{Guid.NewGuid():N}";
 
     public HttpClient Client { get; }
 

@@ -1,13 +1,15 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Options;
 using RagPlatform.EmbeddingService.Limits;
+using RagPlatform.ServiceDefaults.Health;
 using RagPlatform.Storage;
 
 namespace RagPlatform.EmbeddingService.Caching;
 
 /// <summary>
 /// L3: vectors in PostgreSQL. Reads are bounded by a short timeout, writes happen behind the caller's back, in batches. When the database does not answer, a
-/// breaker keeps callers from waiting for it, and what could not be written is forgotten: it is a cache.
+/// breaker keeps callers from waiting for it, and what could not be written is forgotten: it is a cache. Writes have a breaker of their own: they may take
+/// seconds where a read has milliseconds, and reads that are too slow are no reason to forget what was bought.
 /// </summary>
 internal sealed partial class DurableTier : BackgroundService
 {
@@ -22,7 +24,9 @@ internal sealed partial class DurableTier : BackgroundService
     private readonly TierStatistics _statistics;
     private readonly TimeProvider _time;
     private readonly ILogger<DurableTier> _logger;
-    private readonly Breaker _breaker;
+    private readonly Breaker _reads;
+    private readonly Breaker _writes;
+    private readonly StateLog<bool> _answers;
     private readonly Channel<KeyValuePair<VectorKey, CachedVector>> _queue =
         Channel.CreateBounded<KeyValuePair<VectorKey, CachedVector>>(new BoundedChannelOptions(MaxQueued) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
 
@@ -42,7 +46,9 @@ internal sealed partial class DurableTier : BackgroundService
         _statistics = statistics;
         _time = time;
         _logger = logger;
-        _breaker = new Breaker(failures: 3, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10), time);
+        _reads = new Breaker(failures: 3, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10), time);
+        _writes = new Breaker(failures: 3, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10), time);
+        _answers = new StateLog<bool>(initial: true, time, Write);
     }
 
     /// <summary>Whether there is such a tier.</summary>
@@ -81,12 +87,12 @@ internal sealed partial class DurableTier : BackgroundService
             return vectors;
         }
 
-        if (!_breaker.TryEnter())
+        if (!_reads.TryEnter())
         {
             return vectors;
         }
 
-        var rows = await AskAsync(token => _store.FindAsync(keys[0].Space, [.. hashes], token), Timeout(hashes.Count), cancellationToken);
+        var rows = await AskAsync(_reads, token => _store.FindAsync(keys[0].Space, [.. hashes], token), Timeout(hashes.Count), cancellationToken);
         if (rows is null)
         {
             return vectors;
@@ -114,7 +120,7 @@ internal sealed partial class DurableTier : BackgroundService
         _statistics.Miss(Tier.L3, keys.Count - hits);
         if (corrupt is not null)
         {
-            await AskAsync(token => _store.DeleteAsync(keys[0].Space, [.. corrupt], token), Timeout(corrupt.Count), cancellationToken);
+            await AskAsync(_writes, token => _store.DeleteAsync(keys[0].Space, [.. corrupt], token), Timeout(corrupt.Count), cancellationToken);
         }
 
         return vectors;
@@ -205,7 +211,7 @@ internal sealed partial class DurableTier : BackgroundService
     {
         foreach (var space in rows.GroupBy(row => row.Key.Space))
         {
-            if (!_breaker.TryEnter())
+            if (!_writes.TryEnter())
             {
                 _statistics.Error(Tier.L3);
                 continue;
@@ -213,6 +219,7 @@ internal sealed partial class DurableTier : BackgroundService
 
             var values = space.DistinctBy(row => row.Key).Select(row => new EmbeddingCacheRow(row.Key.HashBytes(), VectorCodec.Encode(row.Key, row.Value))).ToList();
             await AskAsync(
+                _writes,
                 async token =>
                 {
                     await _store!.AddAsync(space.Key, values, token);
@@ -227,14 +234,15 @@ internal sealed partial class DurableTier : BackgroundService
     {
         const int Step = 1_000;
         var before = _time.GetUtcNow() - _options.DurableTtl;
-        while (!stoppingToken.IsCancellationRequested && _breaker.TryEnter()
-            && await AskAsync(token => _store!.DeleteOlderAsync(before, "", Step, token), TimeSpan.FromSeconds(10), stoppingToken) == Step)
+        while (!stoppingToken.IsCancellationRequested && _writes.TryEnter()
+            && await AskAsync(_writes, token => _store!.DeleteOlderAsync(before, "", Step, token), TimeSpan.FromSeconds(10), stoppingToken) == Step)
         {
         }
     }
 
     /// <summary>Asks the database for at most <paramref name="timeout"/>; the default of <typeparamref name="T"/> when it does not answer.</summary>
-    private async ValueTask<T?> AskAsync<T>(Func<CancellationToken, Task<T>> ask, TimeSpan timeout, CancellationToken cancellationToken)
+    private async ValueTask<T?> AskAsync<T>(
+        Breaker breaker, Func<CancellationToken, Task<T>> ask, TimeSpan timeout, CancellationToken cancellationToken)
     {
         // A paused server does not even answer a cancellation: the caller leaves at once, the command is cancelled behind its back.
         var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -244,16 +252,16 @@ internal sealed partial class DurableTier : BackgroundService
             task = ask(cancel.Token);
             var result = await task.WaitAsync(timeout, _time, cancellationToken);
             cancel.Dispose();
-            if (_breaker.Succeeded())
+            if (breaker.Succeeded())
             {
-                LogBack();
+                ReportState();
             }
 
             return result;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            _breaker.Abandoned();
+            breaker.Abandoned();
             Abandon(cancel, task);
             throw;
         }
@@ -261,9 +269,9 @@ internal sealed partial class DurableTier : BackgroundService
         {
             Abandon(cancel, task);
             _statistics.Error(Tier.L3);
-            if (_breaker.Failed())
+            if (breaker.Failed())
             {
-                LogAway(e.GetType().Name);
+                ReportState(e.GetType().Name);
             }
 
             return default;
@@ -295,11 +303,26 @@ internal sealed partial class DurableTier : BackgroundService
 
     private TimeSpan Timeout(int keys) => _options.DurableTimeout + TimeSpan.FromMicroseconds(100 * keys);
 
-    [LoggerMessage(1, LogLevel.Information, "The durable cache answers again")]
-    private partial void LogBack();
+    private void ReportState(string failure = "") => _answers.Report(!_reads.IsOpen && !_writes.IsOpen, failure);
 
-    [LoggerMessage(2, LogLevel.Warning, "The durable cache does not answer ({Failure}): until it is back its vectors are computed or bought again")]
-    private partial void LogAway(string failure);
+    private void Write(bool answers, string failure, int changes)
+    {
+        if (answers)
+        {
+            LogBack(changes);
+        }
+        else
+        {
+            LogAway(failure, changes);
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Information, "The durable cache answers again ({Changes} changes since the last line)")]
+    private partial void LogBack(int changes);
+
+    [LoggerMessage(2, LogLevel.Warning,
+        "The durable cache does not answer ({Failure}): until it is back its vectors are computed or bought again ({Changes} changes since the last line)")]
+    private partial void LogAway(string failure, int changes);
 
     [LoggerMessage(3, LogLevel.Warning, "{Vectors} vectors were not written to the durable cache before the end")]
     private partial void LogUnwritten(long vectors);

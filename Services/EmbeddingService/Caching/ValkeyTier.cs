@@ -45,14 +45,14 @@ internal sealed class ValkeyTier(CacheConnection connection, IOptions<EmbeddingC
                 names[i] = Name(keys[start + i]);
             }
 
-            var (answered, values) = await connection.TryGetAsync(database => database.StringGetAsync(names), cancellationToken);
-            if (!answered || values is null)
+            var answer = await connection.TryGetAsync(database => database.StringGetAsync(names), cancellationToken);
+            if (!answer.Answered || answer.Value is null)
             {
-                statistics.Error(Tier.L2);
+                Failed(answer.Late);
                 break;
             }
 
-            await DecodeAsync(values, names, keys, start, dimensions, vectors);
+            await DecodeAsync(answer.Value, names, keys, start, dimensions, vectors);
         }
 
         var hits = vectors.Count(vector => vector is not null);
@@ -69,7 +69,7 @@ internal sealed class ValkeyTier(CacheConnection connection, IOptions<EmbeddingC
             return;
         }
 
-        var (answered, _) = await connection.TryGetAsync(async database =>
+        var answer = await connection.TryGetAsync(async database =>
         {
             var writes = new Task[vectors.Count];
             for (var i = 0; i < writes.Length; i++)
@@ -81,9 +81,9 @@ internal sealed class ValkeyTier(CacheConnection connection, IOptions<EmbeddingC
             await Task.WhenAll(writes);
             return true;
         });
-        if (!answered)
+        if (!answer.Answered)
         {
-            statistics.Error(Tier.L2);
+            Failed(answer.Late);
         }
     }
 
@@ -133,6 +133,15 @@ internal sealed class ValkeyTier(CacheConnection connection, IOptions<EmbeddingC
         Span<byte> hash = stackalloc byte[32];
         key.CopyHashTo(hash);
         return Convert.ToHexStringLower(hash);
+    }
+
+    // One that was only late is a miss, or a write that has happened by now.
+    private void Failed(bool late)
+    {
+        if (!late)
+        {
+            statistics.Error(Tier.L2);
+        }
     }
 
     private static TimeSpan Jitter(TimeSpan ttl) => ttl * (0.9 + (Random.Shared.NextDouble() * 0.2));

@@ -110,8 +110,8 @@ internal sealed partial class VectorFetcher(
     private async Task FromCachesAsync(List<Flight> flights, EmbeddingCall call)
     {
         var dimensions = call.Target.Space.Dimensions;
-        var local = call.Target.Model.Definition.Local;
-        if (!local && flights.Count <= MaxOverlapped && Volatile.Read(ref _looksInVain) >= ColdLooks && valkey.IsAvailable)
+        var cheap = call.Target.Model.Definition.Cheap;
+        if (!cheap && flights.Count <= MaxOverlapped && Volatile.Read(ref _looksInVain) >= ColdLooks && valkey.IsAvailable)
         {
             await WithLeasesAsync(flights, call, AskDurableAsync(flights, dimensions), again: false);
             return;
@@ -124,7 +124,7 @@ internal sealed partial class VectorFetcher(
             return;
         }
 
-        if (local)
+        if (cheap)
         {
             await FromProviderAsync(missing, call, store: true);
         }
@@ -280,7 +280,7 @@ internal sealed partial class VectorFetcher(
             }
 
             // Into the queue before anybody knows: who has an answer can rely on it being written.
-            if (!model.Local && features.Durable)
+            if (!model.Cheap && features.Durable)
             {
                 durable.Add(stored);
             }

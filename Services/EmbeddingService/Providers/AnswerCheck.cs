@@ -2,6 +2,7 @@ using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.AI;
 using RagPlatform.EmbeddingService.Limits;
+using RagPlatform.EmbeddingService.Providers.Local;
 
 namespace RagPlatform.EmbeddingService.Providers;
 
@@ -34,7 +35,7 @@ internal static class AnswerCheck
         {
             try
             {
-                items[i] = new ProviderItem(Check(answer[i].Vector, dimensions, normalized), tokens[i], null);
+                items[i] = new ProviderItem(Check(answer[i].Vector, dimensions, normalized), Counted(answer[i]) ?? tokens[i], null);
                 sound++;
             }
             catch (ProviderException e)
@@ -46,6 +47,10 @@ internal static class AnswerCheck
 
         return sound > 0 ? items : throw first!;
     }
+
+    // A model of this process counts the tokens of each text.
+    private static int? Counted(Embedding<float> embedding) =>
+        embedding.AdditionalProperties?.TryGetValue(LocalEmbeddingGenerator.TokensProperty, out var tokens) == true ? tokens as int? : null;
 
     private static float[] Check(ReadOnlyMemory<float> answered, int dimensions, bool normalized)
     {

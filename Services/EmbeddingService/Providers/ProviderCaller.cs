@@ -1,5 +1,6 @@
 using Microsoft.Extensions.AI;
 using RagPlatform.EmbeddingService.Limits;
+using RagPlatform.EmbeddingService.Providers.Local;
 using RagPlatform.EmbeddingService.Providers.OpenAi;
 using RagPlatform.EmbeddingService.Registry;
 
@@ -171,7 +172,7 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
             GeneratedEmbeddings<Embedding<float>> answer;
             try
             {
-                answer = await GenerateAsync(endpoint, target, texts, cancellationToken);
+                answer = await GenerateAsync(endpoint, target, texts, interactive, cancellationToken);
                 answered = true;
                 await ObeyAsync(endpoint, answer);
             }
@@ -221,9 +222,9 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
     }
 
     private async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
-        ModelEndpoint endpoint, ModelSpace target, string[] texts, CancellationToken cancellationToken)
+        ModelEndpoint endpoint, ModelSpace target, string[] texts, bool interactive, CancellationToken cancellationToken)
     {
-        if (target.Model.Definition.Local)
+        if (target.Model.Definition.Cheap)
         {
             return await endpoint.Generator.GenerateAsync(texts, cancellationToken: cancellationToken);
         }
@@ -232,7 +233,7 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
-            return await endpoint.Generator.GenerateAsync(texts, new() { Dimensions = target.Space.Dimensions }, linked.Token);
+            return await endpoint.Generator.GenerateAsync(texts, Options(target, interactive), linked.Token);
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -242,6 +243,17 @@ internal sealed partial class ProviderCaller(TimeProvider time, ILogger<Provider
         {
             throw new ProviderException(ProviderFailure.Transient, $"The provider failed ({e.GetType().Name}).", e);
         }
+    }
+
+    private static EmbeddingGenerationOptions Options(ModelSpace target, bool interactive)
+    {
+        var options = new EmbeddingGenerationOptions { Dimensions = target.Space.Dimensions };
+        if (target.Model.Definition.Type == ProviderType.Local)
+        {
+            options.AdditionalProperties = new() { [LocalEmbeddingGenerator.InteractiveProperty] = interactive };
+        }
+
+        return options;
     }
 
     private static ValueTask ObeyAsync(ModelEndpoint endpoint, GeneratedEmbeddings<Embedding<float>> answer)

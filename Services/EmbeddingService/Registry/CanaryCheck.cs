@@ -30,7 +30,7 @@ internal sealed partial class CanaryCheck(
     /// <summary>Checks every endpoint of every model that is in use.</summary>
     public async Task CheckAsync(bool all, CancellationToken cancellationToken)
     {
-        foreach (var model in registry.Models.Where(model => !model.Definition.Local))
+        foreach (var model in registry.Models.Where(model => model.Definition.Type is not (null or ProviderType.Local)))
         {
             foreach (var endpoint in model.Endpoints)
             {

@@ -11,6 +11,9 @@ public enum ProviderType
 
     /// <summary>HuggingFace's Inference API.</summary>
     HuggingFace,
+
+    /// <summary>A transformer in this process: packaged models, and folders on this machine.</summary>
+    Local,
 }
 
 /// <summary>Which providers and models there are. Section <c>Embedding</c>.</summary>
@@ -20,9 +23,11 @@ public sealed class EmbeddingOptions
     public const string Section = "Embedding";
 
     /// <summary>The model of a workspace that names none.</summary>
-    /// <value>A model's name or an alias. The default is <c>hashing</c>, which is lexical and needs nothing.</value>
+    /// <value>
+    /// A model's name or an alias. The default is the packaged <c>all-MiniLM-L6-v2</c>, and <c>hashing</c> where models cannot be computed in process.
+    /// </value>
     [Required]
-    public string DefaultModel { get; set; } = "hashing";
+    public string DefaultModel { get; set; } = KnownModels.DefaultLocal;
 
     /// <summary>Endpoints by name. The built-in <c>hashing</c> needs none.</summary>
     [ValidateEnumeratedItems]
@@ -98,6 +103,17 @@ public sealed class ModelOptions
 
     /// <summary>Names of endpoints that serve it, the preferred one first: the others are asked when it fails. All must serve the same space.</summary>
     public IList<string> Providers { get; } = [];
+
+    /// <summary>
+    /// A folder in sentence-transformers' layout on this machine (<c>model.onnx</c>, <c>vocab.txt</c>, <c>modules.json</c>, …): the model is computed in
+    /// this process, and what is left out here is as the folder says. Takes no providers, and cannot be set at run time.
+    /// </summary>
+    [StringLength(4_000)]
+    public string? Folder { get; set; }
+
+    /// <summary>Whether a model of a <see cref="Folder"/> is computed in 8-bit integers: at least twice as fast, with vectors of a space of their own.</summary>
+    /// <value>The default is false: as exact as the file.</value>
+    public bool Int8 { get; set; }
 
     /// <summary>Its name at the provider.</summary>
     /// <value>The default is <see cref="Name"/>.</value>

@@ -72,13 +72,14 @@ internal static class EnvironmentNames
             "huggingface" when !settings.ContainsKey("Embedding:Providers:huggingface:Type") =>
                 throw new InvalidOperationException("EMBEDDINGS_PROVIDER is 'huggingface', but HF_API_KEY is not set."),
             "huggingface" => Value(configuration, "HF_EMBEDDING_MODEL") ?? "sentence-transformers/all-MiniLM-L6-v2",
-            "local" or "hashing" => KnownModels.Hashing,
+            "local" => KnownModels.DefaultLocal,
+            "hashing" => KnownModels.Hashing,
             null when openAiModel is not null && settings.ContainsKey("Embedding:Providers:openai:Type") => openAiModel,
 
             // Who gives a key means to use it. A base address alone may be of a server that has other models.
             null when Value(configuration, "OPENAI_API_KEY") is not null => "text-embedding-3-small",
-            null => KnownModels.Hashing,
-            var other => throw new InvalidOperationException($"EMBEDDINGS_PROVIDER is '{other}': expected openai, huggingface or local."),
+            null => KnownModels.DefaultLocal,
+            var other => throw new InvalidOperationException($"EMBEDDINGS_PROVIDER is '{other}': expected openai, huggingface, local or hashing."),
         };
     }
 

@@ -1,5 +1,6 @@
 using RagPlatform.Contracts;
 using RagPlatform.EmbeddingService.Providers.Hashing;
+using RagPlatform.EmbeddingService.Providers.Local;
 
 namespace RagPlatform.EmbeddingService.Registry;
 
@@ -17,8 +18,8 @@ internal sealed record ModelDefinition(string Name, string OwnedBy, EmbeddingSpa
     /// <summary>Whether a request may ask for other dimensions, up to the model's own.</summary>
     public bool AcceptsDimensions { get; init; }
 
-    /// <summary>Whether it is computed in this process: nothing is shared with replicas or stored to save its cost.</summary>
-    public bool Local { get; init; }
+    /// <summary>Whether computing a vector takes less than looking for it elsewhere: nothing is shared with replicas or stored to save its cost.</summary>
+    public bool Cheap { get; init; }
 
     /// <summary>The type of endpoint that serves it by default; null for local models.</summary>
     public ProviderType? Type { get; init; }
@@ -32,6 +33,9 @@ internal static class KnownModels
 {
     public const string Hashing = HashingEmbeddingGenerator.ModelName;
 
+    /// <summary>The model of a new installation: semantic, in process, without a key or a download.</summary>
+    public const string DefaultLocal = PackagedModels.MiniLm;
+
     public static ModelDefinition HashingModel { get; } = new(
         Hashing,
         "rag-platform",
@@ -40,12 +44,14 @@ internal static class KnownModels
         "Built in, free, without download. Lexical, not semantic: it compares words and parts of words, so synonyms do not match.")
     {
         AcceptsDimensions = false,
-        Local = true,
+        Cheap = true,
     };
 
     public static IReadOnlyList<ModelDefinition> All { get; } =
     [
         HashingModel,
+        Packaged(PackagedModels.MiniLm, "sentence-transformers", "In process, free, without download. Semantic, English; reads 256 tokens of a text."),
+        Packaged(PackagedModels.Arctic, "snowflake", "In process, free, without download. Semantic, English, has a prompt for queries; reads 512 tokens of a text."),
         new("text-embedding-3-large", "openai", new EmbeddingSpace("text-embedding-3-large", "", 3072), 0.13m, "OpenAI's most accurate; takes fewer dimensions on request.")
         {
             AcceptsDimensions = true,
@@ -75,6 +81,21 @@ internal static class KnownModels
             Type = ProviderType.HuggingFace,
         },
     ];
+
+    /// <summary>The model that a folder or package holds.</summary>
+    public static ModelDefinition FromFiles(string name, string ownedBy, LocalModelSettings settings, string description) => new(
+        name,
+        ownedBy,
+        new EmbeddingSpace(
+            name, settings.Revision, settings.Dimensions, settings.Normalized, settings.QueryPrompt, settings.DocumentPrompt, settings.MaxTokens),
+        0m,
+        description)
+    {
+        Type = ProviderType.Local,
+    };
+
+    private static ModelDefinition Packaged(string name, string ownedBy, string description) =>
+        FromFiles(name, ownedBy, PackagedModels.All[name].Settings, description);
 
     public static ModelDefinition? Find(string name) => All.FirstOrDefault(model => model.Name == name);
 }

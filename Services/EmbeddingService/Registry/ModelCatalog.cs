@@ -6,17 +6,27 @@ using RagPlatform.EmbeddingService.Limits;
 using RagPlatform.EmbeddingService.Providers;
 using RagPlatform.EmbeddingService.Providers.Hashing;
 using RagPlatform.EmbeddingService.Providers.HuggingFace;
+using RagPlatform.EmbeddingService.Providers.Local;
 using RagPlatform.EmbeddingService.Providers.OpenAi;
 using RagPlatform.ServiceDefaults.Connections;
 
 namespace RagPlatform.EmbeddingService.Registry;
 
 /// <summary>Makes models from settings.</summary>
-internal sealed class ModelCatalog(
-    ProviderHttp http, CacheConnection cache, IOptions<EmbeddingCacheOptions> cacheOptions, TimeProvider time)
+internal sealed partial class ModelCatalog(
+    ProviderHttp http, LocalModels locals, CacheConnection cache, IOptions<EmbeddingCacheOptions> cacheOptions, TimeProvider time,
+    ILogger<ModelCatalog> logger)
 {
     // An endpoint's limits hold for all of its models together, also across a change of the registry.
     private readonly ConcurrentDictionary<string, ProviderChannel> _channels = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// The model of a workspace that names none: the configured one, or <c>hashing</c> in place of a packaged model that cannot be computed on this machine.
+    /// </summary>
+    public string Default(EmbeddingOptions options) =>
+        PackagedModels.All.TryGetValue(options.DefaultModel, out var package) && !(locals.CanCompute && package.IsInstalled)
+            ? KnownModels.Hashing
+            : options.DefaultModel;
 
     /// <summary>The models of <paramref name="options"/>: the known ones that an endpoint serves, and the configured ones.</summary>
     /// <exception cref="InvalidOperationException">A setting contradicts another; the message says which.</exception>
@@ -24,8 +34,9 @@ internal sealed class ModelCatalog(
     {
         var models = new Dictionary<string, ServedModel>(StringComparer.Ordinal)
         {
-            [KnownModels.Hashing] = new(KnownModels.HashingModel, [CreateEndpoint("local", 0, s_local, new HashingEmbeddingGenerator())]),
+            [KnownModels.Hashing] = new(KnownModels.HashingModel, [CreateEndpoint("hashing", 0, s_hashing, new HashingEmbeddingGenerator())]),
         };
+        AddLocal(models, options);
 
         foreach (var model in Definitions(options))
         {
@@ -43,22 +54,75 @@ internal sealed class ModelCatalog(
             }
         }
 
-        return models.ContainsKey(options.DefaultModel)
+        return models.ContainsKey(Default(options))
             ? [.. models.Values]
             : throw new InvalidOperationException(
                 $"The default model '{options.DefaultModel}' is not among those that are configured: {string.Join(", ", models.Keys)}.");
     }
 
-    private static readonly ProviderOptions s_local = new() { RequestsPerMinute = 0, MaxInFlight = 64, MaxBatch = 256, MaxAttempts = 1 };
+    private static readonly ProviderOptions s_hashing = new() { RequestsPerMinute = 0, MaxInFlight = 64, MaxBatch = 256, MaxAttempts = 1 };
+
+    // Small batches: what follows a batch (checks, copies into the caches) goes on while the next one is computed, and a cancelled one ends soon.
+    private static readonly ProviderOptions s_local = new()
+    {
+        RequestsPerMinute = 0, MaxInFlight = 8, MaxBatch = 32, MaxAttempts = 1, Timeout = TimeSpan.FromMinutes(2),
+    };
+
+    /// <summary>The models that are computed in this process: packaged ones where they can be, and configured folders.</summary>
+    private void AddLocal(Dictionary<string, ServedModel> models, EmbeddingOptions options)
+    {
+        if (locals.CanCompute)
+        {
+            foreach (var (name, package) in PackagedModels.All.Where(pair => pair.Value.IsInstalled))
+            {
+                models[name] = Serve(KnownModels.Find(name)!, package);
+            }
+        }
+
+        foreach (var model in options.Models.Where(model => model.Folder is not null))
+        {
+            try
+            {
+                models[model.Name] = Serve(OpenFolder(model, out var folder), folder);
+            }
+            catch (ModelFolderException e)
+            {
+                // A folder that is broken stops nothing but its own model.
+                LogUnusable(model.Name, e.Message);
+            }
+        }
+
+        ServedModel Serve(ModelDefinition definition, ModelSource source) =>
+            new(definition, [CreateEndpoint(LocalEmbeddingGenerator.ProviderName, 0, s_local, new LocalEmbeddingGenerator(locals.Get(definition.Name, source)))]);
+    }
+
+    private ModelDefinition OpenFolder(ModelOptions model, out ModelFolder folder)
+    {
+        if (model.Providers.Count > 0 || PackagedModels.All.ContainsKey(model.Name) || model.Name == KnownModels.Hashing)
+        {
+            throw new ModelFolderException("A model with a Folder takes no Providers, and must not have the name of a built-in model.");
+        }
+
+        if (locals.Reason is { } reason)
+        {
+            throw new ModelFolderException(reason);
+        }
+
+        folder = ModelFolder.Open(model.Folder!, model.Int8);
+        var settings = folder.Settings;
+        return model.Dimensions is { } dimensions && dimensions != settings.Dimensions
+            ? throw new ModelFolderException($"It has {settings.Dimensions} dimensions by its folder, and {dimensions} by the configuration.")
+            : Define(model, KnownModels.FromFiles(model.Name, "local", settings, $"In process, from a folder; reads {settings.MaxTokens} tokens of a text."));
+    }
 
     private static IEnumerable<(ModelDefinition Definition, ModelOptions? Options)> Definitions(EmbeddingOptions options)
     {
-        foreach (var model in options.Models)
+        foreach (var model in options.Models.Where(model => model.Folder is null))
         {
             yield return (Define(model), model);
         }
 
-        foreach (var known in KnownModels.All.Where(known => known.Type is not null && options.Models.All(model => model.Name != known.Name)))
+        foreach (var known in KnownModels.All.Where(known => known.Type is not (null or ProviderType.Local) && options.Models.All(model => model.Name != known.Name)))
         {
             yield return (known, null);
         }
@@ -67,15 +131,18 @@ internal sealed class ModelCatalog(
     private static ModelDefinition Define(ModelOptions model)
     {
         var known = KnownModels.Find(model.Name);
-        if (known is { Local: true })
+        if (known is { Type: null or ProviderType.Local })
         {
             throw new InvalidOperationException($"The model '{model.Name}' is built in and takes no settings.");
         }
 
         var dimensions = model.Dimensions ?? known?.Space.Dimensions
             ?? throw new InvalidOperationException($"The model '{model.Name}' is not a known one: its Dimensions must be set.");
-        var definition = known ?? new ModelDefinition(model.Name, "custom", new(model.Name, "", dimensions), 0m, "");
-        return definition with
+        return Define(model, known ?? new ModelDefinition(model.Name, "custom", new(model.Name, "", dimensions), 0m, ""));
+    }
+
+    private static ModelDefinition Define(ModelOptions model, ModelDefinition definition) =>
+        definition with
         {
             ProviderModel = model.ProviderModel ?? definition.ProviderModel,
             PricePerMillionTokens = model.PricePerMillionTokens ?? definition.PricePerMillionTokens,
@@ -83,7 +150,7 @@ internal sealed class ModelCatalog(
             AcceptsDimensions = model.AcceptsDimensions ?? definition.AcceptsDimensions,
             Space = definition.Space with
             {
-                Dimensions = dimensions,
+                Dimensions = model.Dimensions ?? definition.Space.Dimensions,
                 Revision = model.Revision ?? definition.Space.Revision,
                 Normalized = model.Normalized ?? definition.Space.Normalized,
                 QueryPrompt = model.QueryPrompt ?? definition.Space.QueryPrompt,
@@ -91,7 +158,6 @@ internal sealed class ModelCatalog(
                 MaxTokens = model.MaxTokens ?? definition.Space.MaxTokens,
             },
         };
-    }
 
     private static IEnumerable<string> EndpointNames(EmbeddingOptions options, ModelDefinition definition, ModelOptions? model)
     {
@@ -131,4 +197,7 @@ internal sealed class ModelCatalog(
         limits.MaxInFlight,
         new SharedRateLimiter(name, limits.RequestsPerMinute, limits.TokensPerMinute, cacheOptions.Value.KeyPrefix, cache, time),
         time);
+
+    [LoggerMessage(1, LogLevel.Error, "The model {Model} cannot be used: {Reason}")]
+    private partial void LogUnusable(string model, string reason);
 }

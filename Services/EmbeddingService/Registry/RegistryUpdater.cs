@@ -47,7 +47,7 @@ internal sealed partial class RegistryUpdater(
             return;
         }
 
-        registry.Replace(catalog.Create(With(added)), options.Value.DefaultModel);
+        registry.Replace(catalog.Create(With(added)), catalog.Default(options.Value));
         _seen = state;
         LogChanged(registry.Models.Count);
     }
@@ -60,6 +60,11 @@ internal sealed partial class RegistryUpdater(
         if (!Validator.TryValidateObject(model, new ValidationContext(model), results, validateAllProperties: true))
         {
             return results[0].ErrorMessage;
+        }
+
+        if (model.Folder is not null)
+        {
+            return "A Folder is set in the configuration only.";
         }
 
         try

@@ -1,4 +1,4 @@
-using Npgsql;
+using RagPlatform.ServiceDefaults.Connections;
 
 namespace RagPlatform.EmbeddingService.Wire;
 
@@ -39,10 +39,12 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, ILogger<Erro
                 return Task.CompletedTask;
             case BadHttpRequestException bad:
                 return ErrorWriter.WriteAsync(context, bad.StatusCode, bad.Message, "invalid_request_error");
-            case NpgsqlException { IsTransient: true } or TimeoutException:
+            case var _ when DatabaseFailure.Classify(exception) != DatabaseTrouble.None:
                 LogUpstream(StatusCodes.Status503ServiceUnavailable, exception.GetType().Name);
                 return ErrorWriter.WriteAsync(context, new GatewayException(
-                    StatusCodes.Status503ServiceUnavailable, "server_error", "database_unavailable", "The database does not answer; try again shortly.")
+                    StatusCodes.Status503ServiceUnavailable, "server_error", "database_unavailable", DatabaseFailure.Classify(exception) == DatabaseTrouble.DiskFull
+                        ? "The database's disk is full; nothing can be written until there is room."
+                        : "The database does not answer; try again shortly.")
                 {
                     RetryAfter = TimeSpan.FromSeconds(2),
                 });

@@ -4,6 +4,7 @@ using Npgsql;
 using RagPlatform.Contracts;
 using RagPlatform.IndexingWorker.Chunking;
 using RagPlatform.IndexingWorker.Queue;
+using RagPlatform.ServiceDefaults.Connections;
 using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Indexing;
@@ -17,6 +18,7 @@ internal sealed class WorkerIdentity
 /// <summary>Does the work of claimed tasks: chunk, compare, embed what is new, write.</summary>
 internal sealed partial class DocumentIndexer(
     TaskQueue queue,
+    WorkspaceRestStore rests,
     IndexStore store,
     EmbeddingBatcher batcher,
     IndexCommitter committer,
@@ -35,6 +37,7 @@ internal sealed partial class DocumentIndexer(
 
     private readonly ConcurrentDictionary<ChunkingRow, Chunker> _chunkers = [];
     private readonly ConcurrentDictionary<int, bool> _resting = [];
+    private readonly ConcurrentDictionary<(int Workspace, int Space), bool> _withoutBudget = [];
 
     /// <summary>Works on tasks; each ends finished, given back, failed or buried.</summary>
     /// <param name="tasks">Claimed tasks.</param>
@@ -121,9 +124,9 @@ internal sealed partial class DocumentIndexer(
         var vectors = await batcher.EmbedAsync(
             source.Space, source.Workspace, source.Task.Priority, wanted.ConvertAll(p => p.Text), taskToken);
         Failpoint.Hit("embed.done");
-        if (wanted.Count > 0 && _resting.TryRemove(source.Space.SpaceId, out _))
+        if (wanted.Count > 0)
         {
-            await queue.WarmUpAsync(source.Space.SpaceId, cancellationToken);
+            await EndRestsAsync(source.Task, cancellationToken);
         }
 
         var byHash = given.Except(known);
@@ -154,6 +157,19 @@ internal sealed partial class DocumentIndexer(
 
         metrics.Discarded(outcome == IndexOutcome.Stale ? "stale" : "vector_missing");
         await queue.ReleaseAsync(identity.Id, [source.Task], TimeSpan.Zero, cancellationToken);
+    }
+
+    private async Task EndRestsAsync(IndexTask task, CancellationToken cancellationToken)
+    {
+        if (_resting.TryRemove(task.SpaceId, out _))
+        {
+            await queue.WarmUpAsync(task.SpaceId, cancellationToken);
+        }
+
+        if (_withoutBudget.TryRemove((task.WorkspaceId, task.SpaceId), out _))
+        {
+            await rests.EndAsync(task.WorkspaceId, task.SpaceId, cancellationToken);
+        }
     }
 
     private IReadOnlyList<Passage> Split(IndexSource source)
@@ -205,22 +221,30 @@ internal sealed partial class DocumentIndexer(
                         space.SpaceId, Jitter(options.Value.Cooldown), options.Value.LongestCooldown, e.Cause, Shorten(e.Message), cancellationToken);
                     await queue.ReleaseAsync(identity.Id, [task], TimeSpan.Zero, cancellationToken);
                     break;
-                case BudgetSpentException:
+                case BudgetSpentException e:
                     metrics.Discarded("budget");
-                    await queue.ReleaseAsync(identity.Id, [task], Jitter(options.Value.LongestCooldown), cancellationToken);
+                    _withoutBudget[(task.WorkspaceId, task.SpaceId)] = true;
+                    if (await rests.BeginAsync(
+                        task.WorkspaceId, task.SpaceId, RestUntil(e.ResetsAt), "budget", Shorten(e.Message), cancellationToken))
+                    {
+                        LogBudget(task.WorkspaceId, e.Message);
+                    }
+
+                    await queue.ReleaseAsync(identity.Id, [task], TimeSpan.Zero, cancellationToken);
                     break;
-                case NpgsqlException { IsTransient: true } or (NpgsqlException and not PostgresException) or TimeoutException:
+                case DocumentFailedException e:
+                    await FailAsync(task, e.Cause, e.Message, cancellationToken);
+                    break;
+                case NpgsqlException and not PostgresException:
+                case var _ when DatabaseFailure.IsTransient(failure):
                     LogDatabase(failure.Message);
                     metrics.Discarded("database");
                     await queue.ReleaseAsync(identity.Id, [task], Jitter(options.Value.Cooldown), cancellationToken);
                     break;
-                case not PostgresException when TransportFailure.Is(failure, cancellationToken):
+                case var _ when TransportFailure.Is(failure, cancellationToken):
                     LogTransport(failure.Message);
                     metrics.Discarded("transport");
                     await queue.ReleaseAsync(identity.Id, [task], Jitter(options.Value.Cooldown), cancellationToken);
-                    break;
-                case DocumentFailedException e:
-                    await FailAsync(task, e.Cause, e.Message, cancellationToken);
                     break;
                 case PostgresException e:
                     await FailAsync(task, "storage", $"PostgreSQL refused the chunks (SQLSTATE {e.SqlState}): {e.MessageText}", cancellationToken);
@@ -257,6 +281,14 @@ internal sealed partial class DocumentIndexer(
             identity.Id, task, cause, message, Jitter(options.Value.RetryDelay * Math.Pow(2, task.Attempts)), cancellationToken);
     }
 
+    // Not until the budget begins anew, which may be weeks away: whoever changed prices or limits elsewhere need not tell us.
+    private TimeSpan RestUntil(DateTimeOffset? resetsAt)
+    {
+        var longest = Jitter(options.Value.LongestCooldown);
+        var left = resetsAt - time.GetUtcNow();
+        return left is { } rest && rest > TimeSpan.Zero && rest < longest ? rest : longest;
+    }
+
     // Between nine and eleven tenths.
     private static TimeSpan Jitter(TimeSpan delay) => delay * (0.9 + (Random.Shared.NextDouble() * 0.2));
 
@@ -267,6 +299,9 @@ internal sealed partial class DocumentIndexer(
 
     [LoggerMessage(2, LogLevel.Warning, "The database did not do what it was asked; the tasks are taken up again: {Reason}")]
     private partial void LogDatabase(string reason);
+
+    [LoggerMessage(6, LogLevel.Warning, "A budget of workspace {WorkspaceId} is used up; its tasks rest: {Reason}")]
+    private partial void LogBudget(int workspaceId, string reason);
 
     [LoggerMessage(5, LogLevel.Warning, "A call failed on its way; the task is taken up again: {Reason}")]
     private partial void LogTransport(string reason);

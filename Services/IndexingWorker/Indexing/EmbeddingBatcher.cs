@@ -10,24 +10,27 @@ internal delegate Task<IReadOnlyList<ReadOnlyMemory<float>>> EmbedTexts(
 
 /// <summary>
 /// Gathers the texts of many documents into few requests. While every request that may be in flight is, texts gather; with nothing in flight
-/// a text leaves at once. Requests carry texts of one space and workspace; lanes take turns, those with urgent texts first.
+/// a text leaves at once. Requests carry texts of one space and workspace; lanes take weighted turns, so that urgent texts hardly wait and none
+/// wait for ever. A space has places of its own: one whose provider does not answer takes nobody else's.
 /// </summary>
-internal sealed class EmbeddingBatcher(EmbedTexts embed, TokenCalibration tokens, IOptions<IndexingOptions> options)
+internal sealed partial class EmbeddingBatcher(
+    EmbedTexts embed, TokenCalibration tokens, IOptions<IndexingOptions> options, TimeProvider time, ILogger<EmbeddingBatcher> logger)
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<(int Space, string Workspace, short Priority), Lane> _lanes = [];
-    private long _turns;
-    private int _inFlight;
+    private readonly Dictionary<(int Space, string Workspace, short Priority), EmbeddingLane> _lanes = [];
+    private readonly Dictionary<int, int> _inFlight = [];
+    private double _turn;
 
     /// <summary>Embeds texts of a document.</summary>
     /// <param name="space">The space.</param>
     /// <param name="workspace">Whom the cost is for.</param>
     /// <param name="priority">The higher, the earlier.</param>
     /// <param name="texts">Any number of texts.</param>
-    /// <param name="cancellationToken">Takes back what is not under way.</param>
+    /// <param name="cancellationToken">Takes back what is not under way, and gives up a request that nobody else waits for.</param>
     /// <returns>One vector for each text.</returns>
     /// <exception cref="DocumentFailedException">One of the texts cannot be embedded.</exception>
     /// <exception cref="SpaceUnavailableException">Nothing can be embedded at the moment.</exception>
+    /// <exception cref="BudgetSpentException">Nothing can be embedded for this workspace at the moment.</exception>
     public async Task<ReadOnlyMemory<float>[]> EmbedAsync(
         SpaceRow space, string workspace, short priority, IReadOnlyList<string> texts, CancellationToken cancellationToken)
     {
@@ -36,19 +39,14 @@ internal sealed class EmbeddingBatcher(EmbedTexts embed, TokenCalibration tokens
             return [];
         }
 
-        var request = new Request(texts, cancellationToken);
+        var request = new TextRequest(texts);
         await using var cancelled = cancellationToken.Register(() => request.Done.TrySetCanceled(cancellationToken));
         lock (_lock)
         {
-            var key = (space.SpaceId, workspace, priority);
-            if (!_lanes.TryGetValue(key, out var lane))
-            {
-                _lanes.Add(key, lane = new(space, workspace, priority));
-            }
-
+            var lane = LaneOf(space, workspace, priority);
             for (var i = 0; i < texts.Count; i++)
             {
-                lane.Waiting.Enqueue(new(request, i));
+                lane.Add(new EmbeddingItem(request, i));
             }
 
             Pump();
@@ -57,48 +55,53 @@ internal sealed class EmbeddingBatcher(EmbedTexts embed, TokenCalibration tokens
         return await request.Done.Task;
     }
 
+    private EmbeddingLane LaneOf(SpaceRow space, string workspace, short priority)
+    {
+        var key = (space.SpaceId, workspace, priority);
+        if (!_lanes.TryGetValue(key, out var lane))
+        {
+            _lanes.Add(key, lane = new(space, workspace, priority, _turn));
+        }
+
+        return lane;
+    }
+
     private void Pump()
     {
-        while (_inFlight < options.Value.EmbeddingsInFlight && NextLane() is { } lane)
+        while (NextLane() is { } lane)
         {
-            var batch = new List<Item>();
-            var room = (long)options.Value.EmbeddingBatchTokens;
-            while (batch.Count < options.Value.EmbeddingBatch && lane.Waiting.TryPeek(out var item))
-            {
-                if (!item.Request.Done.Task.IsCompleted)
-                {
-                    room -= tokens.Estimate(lane.Space.SpaceId, item.Text);
-                    if (room < 0 && batch.Count > 0)
-                    {
-                        break;
-                    }
-
-                    batch.Add(item);
-                }
-
-                lane.Waiting.Dequeue();
-            }
-
-            lane.Served = ++_turns;
-            if (lane.Waiting.Count == 0)
-            {
-                _lanes.Remove((lane.Space.SpaceId, lane.Workspace, lane.Priority));
-            }
-
+            var batch = lane.Take(options.Value.EmbeddingBatch, options.Value.EmbeddingBatchTokens, tokens);
             if (batch.Count > 0)
             {
-                _inFlight++;
+                // The weights of the queue's claims.
+                _turn = Math.Max(_turn, lane.Turn);
+                lane.Turn = _turn + Math.Pow(8, -lane.Priority);
+                _inFlight[lane.Space.SpaceId] = _inFlight.GetValueOrDefault(lane.Space.SpaceId) + 1;
                 _ = RunAsync(lane, batch);
             }
         }
     }
 
-    private Lane? NextLane()
+    private EmbeddingLane? NextLane()
     {
-        Lane? next = null;
-        foreach (var lane in _lanes.Values)
+        EmbeddingLane? next = null;
+        var all = _inFlight.Values.Sum();
+        foreach (var (key, lane) in _lanes)
         {
-            if (next is null || lane.Priority > next.Priority || (lane.Priority == next.Priority && lane.Served < next.Served))
+            if (lane.IsEmpty)
+            {
+                // Not earlier: who comes back at once would have a turn too many.
+                if (lane.Turn <= _turn)
+                {
+                    _lanes.Remove(key);
+                }
+
+                continue;
+            }
+
+            var own = _inFlight.GetValueOrDefault(key.Space);
+            if (own < FairShare.Of(options.Value.EmbeddingsInFlight, all - own)
+                && (next is null || lane.Turn < next.Turn || (lane.Turn == next.Turn && lane.Priority > next.Priority)))
             {
                 next = lane;
             }
@@ -107,69 +110,111 @@ internal sealed class EmbeddingBatcher(EmbedTexts embed, TokenCalibration tokens
         return next;
     }
 
-    private async Task RunAsync(Lane lane, List<Item> batch)
+    private async Task RunAsync(EmbeddingLane lane, List<EmbeddingItem> batch)
     {
         // Off the caller's lock.
         await Task.Yield();
+        Exception? failure = null;
+        var isRefused = false;
         try
         {
-            await SendAsync(lane, batch);
+            isRefused = !await SendAsync(lane, batch);
         }
         catch (Exception e)
         {
-            foreach (var item in batch)
-            {
-                item.Request.Done.TrySetException(e);
-            }
+            failure = e;
+            batch.ForEach(item => item.Request.Done.TrySetException(e));
         }
-        finally
+
+        lock (_lock)
         {
-            lock (_lock)
+            if (--_inFlight[lane.Space.SpaceId] == 0)
             {
-                _inFlight--;
-                Pump();
+                _inFlight.Remove(lane.Space.SpaceId);
             }
+
+            if (isRefused)
+            {
+                // Halved until the text that cannot be embedded is alone; others have their turns between the halves.
+                var home = LaneOf(lane.Space, lane.Workspace, lane.Priority);
+                home.Add(batch[(batch.Count / 2)..]);
+                home.Add(batch[..(batch.Count / 2)]);
+            }
+
+            if (failure is SpaceUnavailableException or BudgetSpentException)
+            {
+                // What waits behind would learn the same, one request after the other.
+                foreach (var other in _lanes.Values)
+                {
+                    if (other.Space.SpaceId == lane.Space.SpaceId && (failure is SpaceUnavailableException || other.Workspace == lane.Workspace))
+                    {
+                        other.Fail(failure);
+                    }
+                }
+            }
+
+            Pump();
         }
     }
 
-    private async Task SendAsync(Lane lane, List<Item> batch)
+    // False: one of the texts is refused, and it has to be found.
+    private async Task<bool> SendAsync(EmbeddingLane lane, List<EmbeddingItem> batch)
     {
-        // Halved until the text that cannot be embedded is alone.
-        var parts = new Stack<List<Item>>([batch]);
-        while (parts.TryPop(out var part))
+        try
         {
-            part = part.FindAll(item => !item.Request.Done.Task.IsCompleted);
-            if (part.Count == 0)
+            if (await CallAsync(lane, batch, batch.ConvertAll(item => item.Text)) is { } vectors)
             {
-                continue;
-            }
-
-            try
-            {
-                var vectors = await embed(lane.Space, lane.Workspace, part.ConvertAll(i => i.Text), CancellationToken.None);
-                for (var i = 0; i < part.Count; i++)
+                for (var i = 0; i < batch.Count; i++)
                 {
-                    part[i].Request.Fill(part[i].Index, vectors[i]);
+                    batch[i].Request.Fill(batch[i].Index, vectors[i]);
                 }
             }
-            catch (EmbeddingGatewayException e)
-            {
-                await ThrowIfUnavailableAsync(lane, e);
-                if (part.Count == 1)
-                {
-                    part[0].Request.Done.TrySetException(new DocumentFailedException(
-                        e.Status is >= 400 and < 500 ? "text" : "provider", $"Passage {part[0].Index + 1} of those to embed: {e.Message}", e));
-                    continue;
-                }
 
-                parts.Push(part[(part.Count / 2)..]);
-                parts.Push(part[..(part.Count / 2)]);
+            return true;
+        }
+        catch (EmbeddingGatewayException e)
+        {
+            await ThrowIfUnavailableAsync(lane, batch, e);
+            if (batch.Count > 1)
+            {
+                return false;
             }
+
+            batch[0].Request.Done.TrySetException(new DocumentFailedException(
+                e.Failure == EmbeddingFailure.Refused ? "text" : "provider", $"Passage {batch[0].Index + 1} of those to embed: {e.Message}", e));
+            return true;
+        }
+    }
+
+    // Whatever the call does, it ends for us: at its bound, or when nobody waits for its texts any more (null).
+    private async Task<IReadOnlyList<ReadOnlyMemory<float>>?> CallAsync(EmbeddingLane lane, List<EmbeddingItem> batch, IReadOnlyList<string> texts)
+    {
+        using var bound = new CancellationTokenSource(options.Value.EmbeddingTimeout, time);
+        var call = embed(lane.Space, lane.Workspace, texts, bound.Token).WaitAsync(bound.Token);
+        await Task.WhenAny(call, Task.WhenAll(batch.Select(item => item.Request).Distinct().Select(request => request.Done.Task)));
+        if (!call.IsCompleted)
+        {
+            await bound.CancelAsync();
+            return null;
+        }
+
+        try
+        {
+            return await call;
+        }
+        catch (OperationCanceledException) when (bound.IsCancellationRequested)
+        {
+            LogOverdue(lane.Space.Id, batch.Count, options.Value.EmbeddingTimeout.TotalSeconds);
+            throw new SpaceUnavailableException("timeout", $"There was no answer within {options.Value.EmbeddingTimeout.TotalSeconds} s.");
+        }
+        catch (Exception e) when (TransportFailure.Is(e, CancellationToken.None))
+        {
+            throw new SpaceUnavailableException("unreachable", e.Message, e);
         }
     }
 
     // Is it the texts, or would any text fail? Most answers say so; of the others, a text that nobody has sent before tells.
-    private async Task ThrowIfUnavailableAsync(Lane lane, EmbeddingGatewayException failure)
+    private async Task ThrowIfUnavailableAsync(EmbeddingLane lane, List<EmbeddingItem> batch, EmbeddingGatewayException failure)
     {
         switch (failure.Failure)
         {
@@ -180,8 +225,12 @@ internal sealed class EmbeddingBatcher(EmbedTexts embed, TokenCalibration tokens
             case EmbeddingFailure.Provider:
                 try
                 {
-                    await embed(lane.Space, lane.Workspace, [$"probe {Guid.NewGuid():N}"], CancellationToken.None);
+                    await CallAsync(lane, batch, [$"probe {Guid.NewGuid():N}"]);
                     return;
+                }
+                catch (EmbeddingGatewayException e) when (e.Failure == EmbeddingFailure.Quota)
+                {
+                    throw new BudgetSpentException(e.Message, e.ResetsAt, e);
                 }
                 catch (EmbeddingGatewayException)
                 {
@@ -204,42 +253,6 @@ internal sealed class EmbeddingBatcher(EmbedTexts embed, TokenCalibration tokens
             failure);
     }
 
-    private readonly record struct Item(Request Request, int Index)
-    {
-        public string Text => Request.Texts[Index];
-    }
-
-    private sealed class Lane(SpaceRow space, string workspace, short priority)
-    {
-        public SpaceRow Space { get; } = space;
-
-        public string Workspace { get; } = workspace;
-
-        public short Priority { get; } = priority;
-
-        public Queue<Item> Waiting { get; } = [];
-
-        public long Served { get; set; }
-    }
-
-    private sealed class Request(IReadOnlyList<string> texts, CancellationToken cancellationToken)
-    {
-        private readonly ReadOnlyMemory<float>[] _vectors = new ReadOnlyMemory<float>[texts.Count];
-        private int _missing = texts.Count;
-
-        public IReadOnlyList<string> Texts { get; } = texts;
-
-        public CancellationToken CancellationToken { get; } = cancellationToken;
-
-        public TaskCompletionSource<ReadOnlyMemory<float>[]> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public void Fill(int index, ReadOnlyMemory<float> vector)
-        {
-            _vectors[index] = vector;
-            if (Interlocked.Decrement(ref _missing) == 0)
-            {
-                Done.TrySetResult(_vectors);
-            }
-        }
-    }
+    [LoggerMessage(1, LogLevel.Warning, "Space {Space}: {Texts} texts had no vectors within {BoundSeconds} s; their documents are given back.")]
+    private partial void LogOverdue(string space, int texts, double boundSeconds);
 }

@@ -1,4 +1,5 @@
 using Npgsql;
+using RagPlatform.ServiceDefaults.Connections;
 using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Indexing;
@@ -36,7 +37,7 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
     private long _turns;
 
     /// <summary>Writes a document.</summary>
-    /// <exception cref="NpgsqlException">It could not be written; <see cref="System.Data.Common.DbException.IsTransient"/> says whether it might be later.</exception>
+    /// <exception cref="NpgsqlException">It could not be written; <see cref="DatabaseFailure"/> says whether it might be later.</exception>
     public Task<IndexOutcome> WriteAsync(SpaceRow space, IndexDocument document, CancellationToken cancellationToken)
     {
         var item = new Item(space, document, cancellationToken);
@@ -153,7 +154,7 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
                 batch[i].Done.TrySetResult(outcomes[i]);
             }
         }
-        catch (PostgresException e) when (batch.Count > 1 && !e.IsTransient)
+        catch (PostgresException e) when (batch.Count > 1 && !DatabaseFailure.IsTransient(e))
         {
             // One of them cannot be written: each for itself.
             foreach (var item in batch)

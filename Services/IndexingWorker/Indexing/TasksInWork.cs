@@ -12,6 +12,9 @@ internal sealed class TasksInWork(TaskSignal signal)
 
     public int Count => _tasks.Count;
 
+    /// <summary>How many there are of each space that has some.</summary>
+    public IReadOnlyDictionary<int, int> CountBySpace() => _tasks.Keys.CountBy(task => task.SpaceId).ToDictionary();
+
     public IReadOnlyList<IndexTask> List() => [.. _tasks.Keys];
 
     public void Add(IEnumerable<IndexTask> tasks)

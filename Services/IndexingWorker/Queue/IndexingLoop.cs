@@ -17,23 +17,25 @@ internal sealed partial class IndexingLoop(
     TimeProvider time,
     ILogger<IndexingLoop> logger) : BackgroundService
 {
+    // Under load, a claim for each task that ends would cost more than it brings.
+    private static readonly TimeSpan s_claimInterval = TimeSpan.FromMilliseconds(50);
+
     private readonly CancellationTokenSource _abort = new();
     private int _cursor;
+    private long _claimedAt;
 
     /// <summary>Claims once.</summary>
-    /// <returns>Whether another claim may find more.</returns>
-    public async Task<bool> RunOnceAsync(CancellationToken cancellationToken)
+    /// <returns>How long to wait for a signal before the next claim: not at all, when it may find more.</returns>
+    public async Task<TimeSpan> RunOnceAsync(CancellationToken cancellationToken)
     {
-        var room = options.Value.DocumentsInWork - inWork.Count;
-
-        // Under load, a claim for each task that ends would cost more than it brings.
-        if (room < Math.Min(options.Value.DocumentsInWork, Math.Max(1, options.Value.ClaimSize / 4)))
+        var (count, full) = Room(inWork.CountBySpace(), options.Value.DocumentsInWork, options.Value.ClaimSize);
+        if (full.Count > 0 && _claimedAt != 0 && time.GetElapsedTime(_claimedAt) is var elapsed && elapsed < s_claimInterval)
         {
-            return false;
+            return s_claimInterval - elapsed;
         }
 
-        var claim = await queue.ClaimAsync(
-            identity.Id, Math.Min(room, options.Value.ClaimSize), options.Value.Lease, _cursor, cancellationToken);
+        _claimedAt = time.GetTimestamp();
+        var claim = await queue.ClaimAsync(identity.Id, count, options.Value.Lease, _cursor, full, cancellationToken);
 
         // A round that began in the middle has not looked at the lanes before.
         var again = claim.Tasks.Count > 0 || claim.Cursor != 0 || _cursor != 0;
@@ -44,7 +46,32 @@ internal sealed partial class IndexingLoop(
             _ = indexer.ProcessAsync(claim.Tasks, _abort.Token);
         }
 
-        return again;
+        return again ? TimeSpan.Zero : options.Value.PollInterval;
+    }
+
+    /// <summary>How many tasks may be claimed, and of which spaces none: those that have as much in work as they may, or nearly.</summary>
+    /// <param name="inWork">What is in work, by space.</param>
+    /// <param name="most">What a space may have in work.</param>
+    /// <param name="claim">The size of a claim.</param>
+    internal static (int Count, IReadOnlyList<int> Full) Room(IReadOnlyDictionary<int, int> inWork, int most, int claim)
+    {
+        var all = inWork.Values.Sum();
+        var count = Math.Min(claim, FairShare.Of(most, all));
+        var full = new List<int>();
+        foreach (var (space, own) in inWork)
+        {
+            var room = FairShare.Of(most, all - own) - own;
+            if (room < Math.Min(most, Math.Max(1, claim / 4)))
+            {
+                full.Add(space);
+            }
+            else
+            {
+                count = Math.Min(count, room);
+            }
+        }
+
+        return (count, full);
     }
 
     /// <inheritdoc />
@@ -102,19 +129,19 @@ internal sealed partial class IndexingLoop(
         await migrator.Ready.WaitAsync(stoppingToken);
         while (true)
         {
-            var worked = false;
+            var pause = options.Value.PollInterval;
             try
             {
-                worked = await RunOnceAsync(stoppingToken);
+                pause = await RunOnceAsync(stoppingToken);
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 LogUnreachable(e.Message);
             }
 
-            if (!worked)
+            if (pause > TimeSpan.Zero)
             {
-                await signal.WaitAsync(options.Value.PollInterval, time, stoppingToken);
+                await signal.WaitAsync(pause, time, stoppingToken);
             }
 
             stoppingToken.ThrowIfCancellationRequested();

@@ -112,7 +112,8 @@ internal sealed class SearchBenchRun(BenchContext bench, EphemeralNode node, Sea
             i => probe.FindAsync(row.WorkspaceId, space, vectors[i], Limit, ef, bench.CancellationToken),
             i => store.FindAsync(
                 new(row.WorkspaceId, space, vectors[i], null, Limit, ef, Math.Max(Limit, plan.Scan)), plan.Plan, withPassages: true, bench.CancellationToken),
-            i => searcher.SearchAsync(new(row, Request(i, SearchMode.Vector, null), null, [], bench.Time), 1, bench.CancellationToken),
+            i => searcher.SearchAsync(
+                SearchRequestReader.Read(row, Request(i, SearchMode.Vector, null), out _), vectors[i], 1, new(bench.Time), bench.CancellationToken),
             i => SearchAsync(Request(i, SearchMode.Vector, null)),
         ];
         var times = layers.Select(_ => new double[queries]).ToArray();

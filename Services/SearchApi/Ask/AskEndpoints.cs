@@ -46,7 +46,6 @@ internal static partial class AskEndpoints
         AskRequest request,
         SearchService search,
         IOptions<AskOptions> options,
-        TimeProvider time,
         HttpContext context,
         CancellationToken cancellationToken)
     {
@@ -59,8 +58,8 @@ internal static partial class AskEndpoints
                     + "a model there and, if it needs one, Ask__ApiKey, and start search-api again. Searching works without.");
         }
 
-        var job = SearchRequestReader.Read(
-            workspace.Row, new(request.Question, request.Mode, request.Limit, Filter: request.Filter), time, out var errors);
+        var query = SearchRequestReader.Read(
+            workspace.Row, new(request.Question, request.Mode, request.Limit, Filter: request.Filter), out var errors);
         if (errors.Remove("query", out var wrong))
         {
             errors["question"] = wrong;
@@ -73,17 +72,13 @@ internal static partial class AskEndpoints
 
         try
         {
-            return await search.SearchAsync(job, cancellationToken) is { } found
+            return await search.SearchAsync(query, cancellationToken) is { } found
                 ? TypedResults.ServerSentEvents(StreamAsync(request.Question, found.Hits, options.Value, context.RequestAborted))
                 : ApiProblems.NotFound("workspace", workspace.Row.Name);
         }
-        catch (EmbeddingGatewayException e)
+        catch (Exception e) when (SearchProblems.Knows(e, cancellationToken))
         {
-            return ApiProblems.Unavailable(context, "The question could not be embedded.", e.Message);
-        }
-        catch (SearchOverloadException e)
-        {
-            return ApiProblems.Unavailable(context, "Too many searches wait already.", "Try again later.", (int)Math.Ceiling(e.Wait.TotalSeconds));
+            return SearchProblems.Answer(context, e);
         }
     }
 

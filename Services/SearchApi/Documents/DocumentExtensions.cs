@@ -1,3 +1,5 @@
+using RagPlatform.SearchApi.Limits;
+
 namespace RagPlatform.SearchApi.Documents;
 
 /// <summary>Composes the feature.</summary>
@@ -7,6 +9,7 @@ internal static class DocumentExtensions
     public static void AddDocuments(this WebApplicationBuilder builder)
     {
         builder.Services.AddSingleton<DocumentWriter>();
+        builder.Services.AddSingleton<WaitSlots>();
         builder.Services.AddSingleton<IndexingWaiter>();
         builder.Services.AddSingleton<GenerationSignal>();
         builder.Services.AddHostedService(services => services.GetRequiredService<GenerationSignal>());

@@ -74,7 +74,7 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
         PreferWait.Begin(context);
         var states = ids.Count == 0
             ? new Dictionary<string, DocumentState>()
-            : await waiter.WaitAsync(workspaceId, ids, TimeSpan.FromSeconds(seconds), cancellationToken);
+            : await waiter.WaitAsync(workspaceId, ids, context.User, TimeSpan.FromSeconds(seconds), cancellationToken);
         if (states is not null)
         {
             PreferWait.Confirm(context.Response.Headers, seconds);

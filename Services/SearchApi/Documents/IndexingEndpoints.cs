@@ -24,16 +24,17 @@ internal static class IndexingEndpoints
     }
 
     internal static async Task<Ok<WorkspaceIndexing>> GetWorkspaceAsync(
-        CurrentWorkspace workspace, IndexingStatusStore status, CancellationToken cancellationToken)
+        CurrentWorkspace workspace, IndexingStatusStore status, WorkspaceRestStore rests, CancellationToken cancellationToken)
     {
         var row = await status.GetWorkspaceAsync(workspace.Id, cancellationToken);
         return TypedResults.Ok(new WorkspaceIndexing(
             row.Documents, row.Chunks, row.Queued, row.Retrying, row.DeadLettered, row.OldestQueuedAt, row.Generation,
-            row.Reindexing));
+            row.Reindexing,
+            await ListRestsAsync(row.Queued + row.Retrying > 0, workspace.Id, rests, cancellationToken)));
     }
 
     internal static async Task<Results<Ok<DocumentIndexing>, ValidationProblem, ProblemHttpResult>> GetDocumentAsync(
-        CurrentWorkspace workspace, DocumentId id, IndexingStatusStore status, CancellationToken cancellationToken)
+        CurrentWorkspace workspace, DocumentId id, IndexingStatusStore status, WorkspaceRestStore rests, CancellationToken cancellationToken)
     {
         if (DocumentRules.CheckId(id.Value) is { } wrong)
         {
@@ -47,7 +48,14 @@ internal static class IndexingEndpoints
                 (IndexingState)row.State,
                 row.Chunks,
                 [.. row.Attempts.Select(a => new IndexingAttempt(a.At, a.Cause, a.Message))],
-                row.NextAttemptAt))
+                row.NextAttemptAt,
+                await ListRestsAsync(row.State is DocumentState.Queued or DocumentState.Retrying, workspace.Id, rests, cancellationToken)))
             : ApiProblems.NotFound("document", id.Value);
     }
+
+    private static async Task<IReadOnlyList<IndexingRest>?> ListRestsAsync(
+        bool isWaiting, int workspaceId, WorkspaceRestStore rests, CancellationToken cancellationToken) =>
+        isWaiting && await rests.ListAsync(workspaceId, cancellationToken) is { Count: > 0 } rows
+            ? [.. rows.Select(r => new IndexingRest(r.Cause, r.Message, r.Until, r.Space))]
+            : null;
 }

@@ -19,10 +19,20 @@ public sealed class ApiLimits
     [Range(0, 10_000)]
     public int MaxWaits { get; set; } = 256;
 
-    /// <summary>How many progress streams may be open at one time.</summary>
+    /// <summary>How many of them may be of one key. The admin's key has no limit of its own.</summary>
+    /// <value>0 to 10,000. The default is 64.</value>
+    [Range(0, 10_000)]
+    public int MaxWaitsPerKey { get; set; } = 64;
+
+    /// <summary>How many progress streams, and waits for the change feed, may be open at one time.</summary>
     /// <value>0 to 10,000. The default is 100: each one asks the database once a second.</value>
     [Range(0, 10_000)]
     public int MaxStreams { get; set; } = 100;
+
+    /// <summary>How many of them may be of one key. The admin's key has no limit of its own.</summary>
+    /// <value>0 to 10,000. The default is 20.</value>
+    [Range(0, 10_000)]
+    public int MaxStreamsPerKey { get; set; } = 20;
 
     /// <summary>How many requests a second the key of a workspace may make over time. Further ones are answered by 429. The admin's key has no limit.</summary>
     /// <value>1 to 100,000, or 0 for no limit, which is the default.</value>

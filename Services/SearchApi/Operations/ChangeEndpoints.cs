@@ -3,6 +3,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Documents;
+using RagPlatform.SearchApi.Limits;
 using RagPlatform.SearchApi.Problems;
 using RagPlatform.SearchApi.Reference;
 using RagPlatform.SearchApi.Workspaces;
@@ -36,6 +37,7 @@ internal static class ChangeEndpoints
         CurrentWorkspace workspace,
         ChangeStore changes,
         GenerationSignal signal,
+        StreamSlots slots,
         TimeProvider time,
         IHostApplicationLifetime lifetime,
         HttpContext context,
@@ -54,7 +56,14 @@ internal static class ChangeEndpoints
             return ApiProblems.Invalid("after", "It is none that this feed has given: pass 'next' of an answer, 'end', or leave it out.");
         }
 
+        // Without a slot it is answered at once, as if nobody preferred to wait.
         var seconds = PreferWait.Read(context.Request.Headers);
+        using var slot = seconds is null ? null : slots.TryTake(context.User);
+        if (slot is null)
+        {
+            seconds = null;
+        }
+
         if (seconds is { } applied)
         {
             PreferWait.Begin(context);

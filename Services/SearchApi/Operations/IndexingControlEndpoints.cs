@@ -78,16 +78,12 @@ internal static class IndexingControlEndpoints
             return ApiProblems.Invalid("until", "Expected 'idle', or nothing.");
         }
 
-        if (!slots.TryTake())
+        if (slots.TryTake(context.User) is not { } slot)
         {
             return ApiProblems.Unavailable(context, "Too many streams are open.", "Ask for GET indexing from time to time instead.", retryAfterSeconds: 10);
         }
 
-        context.Response.OnCompleted(() =>
-        {
-            slots.GiveBack();
-            return Task.CompletedTask;
-        });
+        context.Response.RegisterForDispose(slot);
         return TypedResults.ServerSentEvents(
             StreamAsync(workspace.Id, indexing, time, until == "idle", lifetime.ApplicationStopping, context.RequestAborted));
     }
@@ -125,25 +121,4 @@ internal static class IndexingControlEndpoints
     private static async Task<Ok<IndexingProgress>> ReadAsync(
         CurrentWorkspace workspace, IndexingControlStore indexing, TimeProvider time, CancellationToken cancellationToken) =>
         TypedResults.Ok(new ProgressMeter(time).Measure(await indexing.FindStatusAsync(workspace.Id, cancellationToken) ?? new(0, 0, 0, null)));
-}
-
-/// <summary>Counts open streams.</summary>
-internal sealed class StreamSlots(IOptions<ApiLimits> limits)
-{
-    private int _taken;
-
-    /// <summary>Takes a slot; false when all are taken.</summary>
-    public bool TryTake()
-    {
-        if (Interlocked.Increment(ref _taken) <= limits.Value.MaxStreams)
-        {
-            return true;
-        }
-
-        GiveBack();
-        return false;
-    }
-
-    /// <summary>Gives a slot back.</summary>
-    public void GiveBack() => Interlocked.Decrement(ref _taken);
 }

@@ -1,3 +1,5 @@
+using RagPlatform.Contracts;
+
 namespace RagPlatform.SearchApi.Search;
 
 /// <summary>A passage among the hits of a search, before it is read.</summary>
@@ -6,42 +8,70 @@ namespace RagPlatform.SearchApi.Search;
 /// <param name="Score">Higher is better.</param>
 internal readonly record struct Candidate(long ChunkId, long DocumentKey, double Score);
 
-/// <summary>Merges rankings, and picks what is shown of them.</summary>
+/// <summary>Merges what the sources have found into one ranking.</summary>
 internal static class RankFusion
 {
+    /// <summary>Merges rankings; what a required one lacks is no match. A single one stays as it is.</summary>
+    /// <param name="found">What each source has found.</param>
+    /// <param name="fusion">How they are merged.</param>
+    /// <param name="k">For reciprocal ranks: how little the first places differ.</param>
+    public static Ranking Fuse(IReadOnlyList<SourceRanking> found, SearchFusion fusion, int k)
+    {
+        if (found.Count == 1)
+        {
+            return found[0].Ranking;
+        }
+
+        var required = found.Where(f => f.IsRequired).ToList();
+        foreach (var must in required)
+        {
+            var matches = must.Ranking.Candidates.Select(c => c.ChunkId).ToHashSet();
+            found =
+            [
+                .. found.Select(f => f with
+                {
+                    Ranking = f.Ranking with { Candidates = [.. f.Ranking.Candidates.Where(c => matches.Contains(c.ChunkId))] },
+                }),
+            ];
+        }
+
+        return new(
+            fusion == SearchFusion.Weighted ? Weighted(found) : ReciprocalRank(found, k),
+            (required.Count > 0 ? required : found).All(f => f.Ranking.IsAll));
+    }
+
     /// <summary>
     /// Reciprocal rank fusion: a passage scores the sum of weight / (k + rank) over the rankings that have it (Cormack, Clarke and Büttcher 2009).
     /// </summary>
-    /// <param name="rankings">The rankings, best first, with their weights.</param>
+    /// <param name="found">The rankings with their weights.</param>
     /// <param name="k">How little the first places differ.</param>
-    public static List<Candidate> ReciprocalRank(IReadOnlyList<(IReadOnlyList<Candidate> Candidates, double Weight)> rankings, int k) =>
-        Merge(rankings, candidates => i => 1.0 / (k + i + 1));
+    public static List<Candidate> ReciprocalRank(IReadOnlyList<SourceRanking> found, int k) =>
+        Merge(found, _ => (place, _) => 1.0 / (k + place + 1));
 
     /// <summary>
-    /// Weighted scores: each ranking's in standard deviations from its mean; a passage that a ranking does not have counts as its last.
+    /// Weighted scores. Over all that any ranking has, each ranking's scores are measured in standard deviations from its floor, which is what a passage
+    /// scores that it does not have: so a word that one passage alone has counts for much, and being the last of a ranking is still better than absence.
     /// </summary>
-    /// <param name="rankings">The rankings, best first, with their weights.</param>
-    public static List<Candidate> Weighted(IReadOnlyList<(IReadOnlyList<Candidate> Candidates, double Weight)> rankings) =>
-        Merge(rankings, candidates =>
+    /// <param name="found">The rankings with their weights.</param>
+    public static List<Candidate> Weighted(IReadOnlyList<SourceRanking> found)
+    {
+        var count = found.SelectMany(f => f.Ranking.Candidates).Select(c => c.ChunkId).Distinct().Count();
+        return Merge(found, one =>
         {
+            var candidates = one.Ranking.Candidates;
             if (candidates.Count == 0)
             {
-                return _ => 0;
+                return (_, _) => 0;
             }
 
-            var mean = candidates.Average(c => c.Score);
-            var deviation = Math.Sqrt(candidates.Average(c => (c.Score - mean) * (c.Score - mean)));
-            var last = candidates[^1].Score;
+            var floor = Math.Min(one.Floor ?? double.PositiveInfinity, candidates.Min(c => c.Score));
+            var mean = candidates.Sum(c => c.Score - floor) / count;
+            var squares = candidates.Sum(c => (c.Score - floor - mean) * (c.Score - floor - mean)) + ((count - candidates.Count) * mean * mean);
+            var deviation = Math.Sqrt(squares / count);
 
-            // Relative to the last one, so that what is absent has 0.
-            return i => deviation > 0 ? (candidates[i].Score - last) / deviation : 0;
+            // Where all score alike, having the score is what counts.
+            return (_, score) => deviation > 1e-12 ? (score - floor) / deviation : 1;
         });
-
-    /// <summary>The best passage of each document, best first.</summary>
-    public static List<Candidate> BestOfDocuments(IReadOnlyList<Candidate> candidates)
-    {
-        var seen = new HashSet<long>();
-        return [.. candidates.Where(candidate => seen.Add(candidate.DocumentKey))];
     }
 
     /// <summary>Best first; equal scores by chunk.</summary>
@@ -52,69 +82,20 @@ internal static class RankFusion
         return sorted;
     }
 
-    /// <summary>
-    /// Maximal marginal relevance: takes candidates in turn, each the one with the highest score less its likeness to those taken before
-    /// (Carbonell and Goldstein 1998). Scores stay as they are; only the order changes.
-    /// </summary>
-    /// <param name="candidates">The candidates, best first.</param>
-    /// <param name="vectors">Their vectors; one without counts as unlike all.</param>
-    /// <param name="diversity">How much likeness counts against score, 0 to 1.</param>
-    public static List<Candidate> Diversify(IReadOnlyList<Candidate> candidates, IReadOnlyDictionary<long, float[]> vectors, double diversity)
-    {
-        var (low, high) = candidates.Count == 0 ? (0, 0) : (candidates[^1].Score, candidates[0].Score);
-        var likeness = new double[candidates.Count];
-        var left = Enumerable.Range(0, candidates.Count).ToList();
-        var order = new List<Candidate>(candidates.Count);
-        while (left.Count > 0)
-        {
-            var best = left.MaxBy(i =>
-                ((1 - diversity) * (high > low ? (candidates[i].Score - low) / (high - low) : 1)) - (diversity * likeness[i]));
-            left.Remove(best);
-            order.Add(candidates[best]);
-            if (vectors.TryGetValue(candidates[best].ChunkId, out var taken))
-            {
-                foreach (var i in left)
-                {
-                    if (vectors.TryGetValue(candidates[i].ChunkId, out var other))
-                    {
-                        likeness[i] = Math.Max(likeness[i], Cosine(taken, other));
-                    }
-                }
-            }
-        }
-
-        return order;
-    }
-
-    private static List<Candidate> Merge(
-        IReadOnlyList<(IReadOnlyList<Candidate> Candidates, double Weight)> rankings,
-        Func<IReadOnlyList<Candidate>, Func<int, double>> scorer)
+    private static List<Candidate> Merge(IReadOnlyList<SourceRanking> found, Func<SourceRanking, Func<int, double, double>> scorer)
     {
         var fused = new Dictionary<long, Candidate>();
-        foreach (var (candidates, weight) in rankings)
+        foreach (var one in found)
         {
-            var score = scorer(candidates);
-            for (var i = 0; i < candidates.Count; i++)
+            var score = scorer(one);
+            for (var place = 0; place < one.Ranking.Candidates.Count; place++)
             {
-                var candidate = candidates[i];
+                var candidate = one.Ranking.Candidates[place];
                 var before = fused.TryGetValue(candidate.ChunkId, out var known) ? known.Score : 0;
-                fused[candidate.ChunkId] = candidate with { Score = before + (weight * score(i)) };
+                fused[candidate.ChunkId] = candidate with { Score = before + (one.Weight * score(place, candidate.Score)) };
             }
         }
 
         return Sort(fused.Values);
-    }
-
-    private static double Cosine(float[] a, float[] b)
-    {
-        double dot = 0, aa = 0, bb = 0;
-        for (var i = 0; i < a.Length; i++)
-        {
-            dot += a[i] * b[i];
-            aa += a[i] * a[i];
-            bb += b[i] * b[i];
-        }
-
-        return aa > 0 && bb > 0 ? dot / Math.Sqrt(aa * bb) : 0;
     }
 }

@@ -30,11 +30,11 @@ internal sealed class ResultCache : IDisposable
     }
 
     /// <summary>The key of a search's answer. Text and filter are hashed, so that they are not readable in Valkey.</summary>
-    /// <param name="job">The search.</param>
+    /// <param name="query">The search.</param>
     /// <param name="generation">The generation that the answer reflects at least.</param>
     /// <param name="hash">What <see cref="HashOf"/> says of its request.</param>
-    public static string KeyOf(SearchJob job, long generation, string hash) => string.Create(
-        CultureInfo.InvariantCulture, $"rag:search:v1:{job.WorkspaceId}:{generation}:{job.Space.Id}:{hash}");
+    public static string KeyOf(SearchQuery query, long generation, string hash) => string.Create(
+        CultureInfo.InvariantCulture, $"rag:search:v2:{query.WorkspaceId}:{generation}:{query.Space.Id}:{hash}");
 
     /// <summary>Equal for requests that have the same answer.</summary>
     public static string HashOf(SearchRequest request) => Convert.ToHexStringLower(SHA256.HashData(
@@ -73,8 +73,14 @@ internal sealed class ResultCache : IDisposable
         try
         {
             var response = await compute();
-            Remember(key, response);
             created.SetResult(response);
+            if (response.Degraded is not null)
+            {
+                // The next one may have what this one had to do without.
+                return (response, false);
+            }
+
+            Remember(key, response);
             if (_valkey.IsAvailable)
             {
                 var json = JsonSerializer.SerializeToUtf8Bytes(response, RagJson.Options);

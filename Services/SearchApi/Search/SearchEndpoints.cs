@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Options;
-using Npgsql;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Problems;
 using RagPlatform.SearchApi.Reference;
@@ -18,7 +17,10 @@ internal static class SearchEndpoints
         builder.Services.AddSingleton<IValidateOptions<SearchOptions>, SearchOptionsValidator>();
         builder.Services.AddSingleton<SearchMetrics>();
         builder.Services.AddSingleton<QueryPlanner>();
-        builder.Services.AddSingleton<CandidateFinder>();
+        builder.Services.AddSingleton<IRankStage, BoostStage>();
+        builder.Services.AddSingleton<IRankStage, DiversityStage>();
+        builder.Services.AddSingleton<Ranker>();
+        builder.Services.AddSingleton<QueryEmbedder>();
         builder.Services.AddSingleton<Searcher>();
         builder.Services.AddSingleton<SearchGate>();
         builder.Services.AddSingleton<ResultCache>();
@@ -40,17 +42,17 @@ internal static class SearchEndpoints
             .WithDescription("A filter never makes an answer incomplete: there are min(limit, matches − offset) hits, at any selectivity.")
             .WithMetadata(new RequestExampleAttribute("""{"query":"how often are backups made","mode":"keyword","limit":5}"""))
             .ProducesProblem(StatusCodes.Status409Conflict)
+            .ProducesProblem(StatusCodes.Status429TooManyRequests)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
     internal static async Task<Results<Ok<SearchResponse>, ValidationProblem, ProblemHttpResult>> SearchAsync(
         CurrentWorkspace workspace,
         SearchRequest request,
         SearchService search,
-        TimeProvider time,
         HttpContext context,
         CancellationToken cancellationToken)
     {
-        var job = SearchRequestReader.Read(workspace.Row, request, time, out var errors);
+        var query = SearchRequestReader.Read(workspace.Row, request, out var errors);
         if (errors.Count > 0)
         {
             return ApiProblems.Invalid(errors);
@@ -58,7 +60,7 @@ internal static class SearchEndpoints
 
         try
         {
-            return await search.SearchAsync(job, cancellationToken) switch
+            return await search.SearchAsync(query, cancellationToken) switch
             {
                 null => ApiProblems.NotFound("workspace", workspace.Row.Name),
                 { Generation: var generation } when generation < request.MinGeneration =>
@@ -66,21 +68,9 @@ internal static class SearchEndpoints
                 var response => TypedResults.Ok(response),
             };
         }
-        catch (EmbeddingGatewayException e)
+        catch (Exception e) when (SearchProblems.Knows(e, cancellationToken))
         {
-            return ApiProblems.Unavailable(context, "The query could not be embedded.", e.Message + " Keyword search does not need it.");
-        }
-        catch (SearchOverloadException e)
-        {
-            return ApiProblems.Unavailable(context, "Too many searches wait already.", "Try again later.", (int)Math.Ceiling(e.Wait.TotalSeconds));
-        }
-        catch (Exception e) when (IsTimeout(e) && !cancellationToken.IsCancellationRequested)
-        {
-            return ApiProblems.Unavailable(context, "The search took too long.", "The database is busy, or the search too wide for its deadline.");
+            return SearchProblems.Answer(context, e);
         }
     }
-
-    private static bool IsTimeout(Exception e) => e is TimeoutException or OperationCanceledException
-        || e is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled }
-        || e is NpgsqlException { InnerException: TimeoutException };
 }

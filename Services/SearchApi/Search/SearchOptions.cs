@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.Options;
+using RagPlatform.Contracts;
 
 namespace RagPlatform.SearchApi.Search;
 
@@ -14,7 +15,7 @@ public sealed class SearchOptions
     [Range(0, 1_000_000)]
     public int ExactVectors { get; set; } = 3_000;
 
-    /// <summary>How many of the best hits of each kind are fused, boosted or reordered for diversity at least.</summary>
+    /// <summary>How many of the best hits of each kind are fused, boosted or reordered for diversity. Pages that need more go on with a deeper ranking behind it.</summary>
     /// <value>10 to 1,000 passages. The default is 100; more makes no difference to nDCG@10.</value>
     [Range(10, 1_000)]
     public int FusionDepth { get; set; } = 100;
@@ -39,10 +40,15 @@ public sealed class SearchOptions
     [Range(0.0, 10.0)]
     public double LexicalScoreWeight { get; set; } = 0.3;
 
-    /// <summary>How long a search may take, in the queue and in PostgreSQL.</summary>
+    /// <summary>How long a search may take in all: embedding, the queue and PostgreSQL.</summary>
     /// <value>10 milliseconds to 1 minute. The default is 5 seconds.</value>
     [Range(typeof(TimeSpan), "00:00:00.010", "00:01:00")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a query's embedding is waited for. A hybrid search that has none by then is answered by keyword.</summary>
+    /// <value>10 milliseconds to 1 minute. The default is 2 seconds.</value>
+    [Range(typeof(TimeSpan), "00:00:00.010", "00:01:00")]
+    public TimeSpan EmbeddingTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
     /// How many statements each connection of the search API prepares by itself. Saves planning where PostgreSQL is reached directly, or through
@@ -96,6 +102,12 @@ public sealed class SearchOptions
     /// <value>100 milliseconds to 10 minutes. The default is 5 seconds.</value>
     [Range(typeof(TimeSpan), "00:00:00.100", "00:10:00")]
     public TimeSpan StatisticsLifetime { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>What vectors count in hybrid search, against 1 for keywords, if the request does not say.</summary>
+    /// <param name="lexical">Whether the space's vectors only compare words.</param>
+    /// <param name="fusion">How rankings are merged.</param>
+    internal double VectorWeight(bool lexical, SearchFusion fusion) =>
+        !lexical ? SemanticWeight : fusion == SearchFusion.Weighted ? LexicalScoreWeight : LexicalWeight;
 }
 
 /// <summary>Validates <see cref="SearchOptions"/> by its attributes.</summary>

@@ -9,9 +9,8 @@ internal static class SearchRequestReader
     /// <summary>Makes a search of a request.</summary>
     /// <param name="workspace">The workspace.</param>
     /// <param name="request">The request, its attributes checked.</param>
-    /// <param name="time">The clock.</param>
     /// <param name="errors">What is wrong, by field; empty when nothing is.</param>
-    public static SearchJob Read(WorkspaceRow workspace, SearchRequest request, TimeProvider time, out Dictionary<string, string[]> errors)
+    public static SearchQuery Read(WorkspaceRow workspace, SearchRequest request, out Dictionary<string, string[]> errors)
     {
         errors = [];
         Filter? filter = null;
@@ -20,7 +19,7 @@ internal static class SearchRequestReader
             filter = FilterParser.Parse(json, out errors);
         }
 
-        var boosts = new List<(SearchBoost, Filter?)>();
+        var boosts = new List<QueryBoost>();
         foreach (var (boost, i) in (request.Boosts ?? []).Select((b, i) => (b, i)))
         {
             Filter? condition = null;
@@ -37,31 +36,40 @@ internal static class SearchRequestReader
                 errors[$"boosts[{i}]"] = ["Expected a filter, or halfLifeDays."];
             }
 
-            boosts.Add((boost, condition));
+            boosts.Add(new(boost, condition));
         }
 
-        var job = new SearchJob(workspace, request, filter, boosts, time);
+        var text = QueryText.Parse(request.Query);
+        var mode = text.Resolve(request.Mode, request.Vector is not null);
         if (request.Query.Contains('\0', StringComparison.Ordinal))
         {
             errors["query"] = ["The character U+0000 is not allowed."];
         }
-        else if (job.Text.Words.Length == 0 && (job.Mode != SearchMode.Vector || request.Vector is null))
+        else if (text.Words.Length == 0 && (mode != SearchMode.Vector || request.Vector is null))
         {
             errors["query"] = ["Expected words."];
         }
 
-        if (request.Vector is { } vector)
+        float[]? vector = null;
+        if (request.Vector is { } given)
         {
-            if (vector.Count != workspace.Serving.Dimensions)
+            if (given.Count != workspace.Serving.Dimensions)
             {
                 errors["vector"] = [$"Expected {workspace.Serving.Dimensions} numbers, the dimensions of the workspace's space {workspace.Serving.Id}."];
             }
-            else if (!vector.All(float.IsFinite) || vector.All(x => x == 0))
+            else if ((vector = ToUnitLength(given)) is null)
             {
                 errors["vector"] = ["Expected finite numbers that are not all 0."];
             }
         }
 
-        return job;
+        return new(workspace, request, filter, boosts, text, mode, vector);
+    }
+
+    // A direction is all that cosine compares. Very large or small numbers overflow in the database's arithmetic, of single precision.
+    private static float[]? ToUnitLength(IReadOnlyList<float> vector)
+    {
+        var norm = Math.Sqrt(vector.Sum(x => (double)x * x));
+        return norm > 0 && double.IsFinite(norm) ? [.. vector.Select(x => (float)(x / norm))] : null;
     }
 }

@@ -1,236 +1,105 @@
-using System.Net;
-using System.Text.Json;
+using Microsoft.Extensions.Options;
 using RagPlatform.Contracts;
 using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi.Search;
 
-/// <summary>Answers searches: plans, finds candidates, and reads what is shown of them.</summary>
+/// <summary>
+/// Answers searches at the database, as a chain of values: the query as it was read and its vector are given; it is planned, each source finds candidates, they
+/// are fused and reordered to one ranking, a page is cut out of it, and what the page shows is read.
+/// </summary>
 internal sealed class Searcher(
     LexicalStore lexical,
     PassageStore passages,
     VectorSearch vectors,
     QueryPlanner planner,
-    CandidateFinder finder,
-    EmbeddingGatewayClient embeddings,
+    Ranker ranker,
+    IOptions<SearchOptions> options,
     TimeProvider time)
 {
-    // Marks that no text has: JSON may carry them, but then they are only shown as highlights.
-    private const string HighlightOptions = "StartSel=\u0002,StopSel=\u0003,MaxFragments=2,MaxWords=30,MinWords=10,FragmentDelimiter=\u0004";
+    private readonly KeywordReader _keywords = new(lexical, passages);
+    private readonly PassageReader _reader = new(passages);
 
     /// <summary>Answers a search.</summary>
-    /// <param name="job">The search.</param>
+    /// <param name="query">The search.</param>
+    /// <param name="vector">Its vector; null when it compares none.</param>
     /// <param name="generation">The generation that the answer reflects at least: read before this is called.</param>
+    /// <param name="trace">Takes down what happens.</param>
     /// <param name="cancellationToken">Cancels the search.</param>
-    /// <exception cref="EmbeddingGatewayException">The query could not be embedded.</exception>
-    public async Task<SearchResponse> SearchAsync(SearchJob job, long generation, CancellationToken cancellationToken)
+    public async Task<SearchResponse> SearchAsync(
+        SearchQuery query, float[]? vector, long generation, SearchTrace trace, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        var planning = PlanAsync(job, cancellationToken);
-        job.Locating = job.Mode == SearchMode.Keyword ? Task.CompletedTask : LocateAsync(job, planning, cancellationToken);
-        IReadOnlyList<SearchHit> hits;
-        long? total;
+        var planning = PlanAsync(query, query.IsPlain ? RankingDepths.NearestDepth : options.Value.FusionDepth, trace, cancellationToken);
+        Task<KeywordPostings>? postings = null;
         try
         {
-            await ReadPostingsAsync(job, planning, cancellationToken);
-            if (job.Mode == SearchMode.Vector)
-            {
-                await job.Locating;
-            }
+            // Postings are read while planning goes on, and while the nearest vectors are found.
+            postings = query.ByKeyword ? _keywords.ReadAsync(query, planning, trace, cancellationToken) : null;
+            var keyword = postings is null ? null : new KeywordSource(query, postings, passages, trace);
+            var plan = await planning;
+            var nearest = query.ByVector
+                ? new VectorSource(
+                    query, vector!, (depth, token) => PlanAsync(query, depth, trace, token), plan, vectors, options.Value, trace)
+                : null;
+            ICandidateSource[] sources = [.. new ICandidateSource?[] { keyword, nearest }.Where(s => s is not null).Select(s => s!)];
 
-            (hits, total) = await FindAsync(job, cancellationToken);
+            var (ranking, known) = await ranker.RankAsync(query, sources, trace, cancellationToken);
+            var page = RankedPage.Cut(query, ranking);
+            var others = await OtherPassages.FindAsync(
+                query, page, async (depth, documents) => (await ranker.FindAsync(query, sources, depth, documents, trace, cancellationToken)).Ranking);
+            var total = query.Request.Total ? await CountAsync(query, keyword, trace, cancellationToken) : (long?)null;
+            var hits = await _reader.ReadAsync(query, page, others, known, trace, cancellationToken);
+            return new(
+                hits,
+                query.Mode,
+                string.Join('+', sources.Select(s => s.Path)),
+                query.Space.Id,
+                generation,
+                Cached: false,
+                new(time.GetElapsedTime(started).TotalMilliseconds, trace.EmbeddingTime.TotalMilliseconds, trace.DatabaseTime.TotalMilliseconds),
+                total,
+                query.Request.Explain ? Explain(query, plan, postings is null ? null : (await postings).Postings, keyword, trace) : null,
+                trace.Degraded is { Count: > 0 } degraded ? degraded : null);
         }
-        finally
+        catch
         {
             // The first failure is the one to report; another one is of no interest, but has to be observed.
             Observe(planning);
-            Observe(job.Locating);
-        }
-
-        hits = await DecorateAsync(job, hits, cancellationToken);
-        return new(
-            hits,
-            job.Mode,
-            job.DescribePlan(),
-            job.Space.Id,
-            generation,
-            Cached: false,
-            new(time.GetElapsedTime(started).TotalMilliseconds, job.EmbeddingTime.TotalMilliseconds, job.DatabaseTime.TotalMilliseconds),
-            total,
-            job.Request.Explain ? job.Explain() : null);
-    }
-
-    /// <summary>Begins to embed the query of a search that is going to be answered, while other things are found out.</summary>
-    public void Prepare(SearchJob job, CancellationToken cancellationToken)
-    {
-        if (job.Mode != SearchMode.Keyword)
-        {
-            job.Embedding = EmbedAsync(job, cancellationToken);
-            Observe(job.Embedding);
+            Observe(postings ?? Task.CompletedTask);
+            throw;
         }
     }
 
-    private async Task<float[]> EmbedAsync(SearchJob job, CancellationToken cancellationToken)
-    {
-        if (job.Request.Vector is { } given)
-        {
-            return [.. given];
-        }
-
-        var started = time.GetTimestamp();
-        var space = job.Space;
-        var embedded = await embeddings.EmbedAsync(
-            new(space.Model, space.Revision, space.Dimensions, space.Normalized, space.QueryPrompt, space.DocumentPrompt, space.MaxTokens, space.Lexical),
-            space.Id,
-            [job.Text.Words],
-            EmbeddingInput.Query,
-            job.Workspace.Name,
-            cancellationToken);
-        job.EmbeddingTime = time.GetElapsedTime(started);
-        return embedded[0].ToArray();
-    }
-
-    private async Task PlanAsync(SearchJob job, CancellationToken cancellationToken) =>
-        job.Plan = await job.TimeAsync(planner.PlanAsync(
-            job.WorkspaceId, job.Space, job.Filter, job.Request.Filter?.GetRawText() ?? "", finder.VectorsFor(job), job.Request.Recall, cancellationToken));
-
-    // The query's vector while planning goes on; for hybrid search what is near it too, while postings are read on the other connection.
-    private async Task LocateAsync(SearchJob job, Task planning, CancellationToken cancellationToken)
-    {
-        job.Vector = await (job.Embedding ?? EmbedAsync(job, cancellationToken)).WaitAsync(cancellationToken);
-        await planning;
-        if (job.Mode == SearchMode.Hybrid)
-        {
-            job.Nearest = await finder.FindNearestAsync(job, finder.FirstDepth(job), withPassages: false, cancellationToken);
-        }
-    }
-
-    private async Task ReadPostingsAsync(SearchJob job, Task planning, CancellationToken cancellationToken)
-    {
-        if (job.Mode != SearchMode.Vector)
-        {
-            var similar = job.Request.Fuzzy
-                ? await job.TimeAsync(lexical.FindSimilarAsync(job.WorkspaceId, job.Workspace.Language, job.Text.Words, cancellationToken))
-                : [];
-            job.Postings = await job.TimeAsync(
-                lexical.ReadAsync(job.WorkspaceId, job.Workspace.Language, job.Text.Words, similar, cancellationToken));
-        }
-
-        await planning;
-        if (job.Postings is not null && job.Filter is not null && job.Plan!.FewMatch)
-        {
-            job.Allowed = await job.TimeAsync(passages.FindMatchingAsync(job.WorkspaceId, job.Filter, cancellationToken));
-        }
-    }
-
-    private static void Observe(Task task) =>
+    /// <summary>Sees to it that a failure nobody waits for any more is not reported as one that nobody has seen.</summary>
+    internal static void Observe(Task task) =>
         _ = task.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
 
-    private async Task<(IReadOnlyList<SearchHit> Hits, long? Total)> FindAsync(SearchJob job, CancellationToken cancellationToken)
+    private Task<SearchPlan> PlanAsync(SearchQuery query, int depth, SearchTrace trace, CancellationToken cancellationToken) =>
+        trace.ReadAsync(SearchStages.Plan, () => planner.PlanAsync(
+            query.WorkspaceId, query.Space, query.Filter, query.Request.Filter?.GetRawText() ?? "", depth, query.Request.Recall, cancellationToken));
+
+    // Where vectors are compared, everything that meets the filter is a match, unless a phrase must be there.
+    private async Task<long> CountAsync(SearchQuery query, KeywordSource? keyword, SearchTrace trace, CancellationToken cancellationToken)
     {
-        var request = job.Request;
-        var total = request.Total ? await CountAsync(job, cancellationToken) : null;
-        if (CandidateFinder.IsPlain(job))
+        if (keyword is not null && (query.Mode == SearchMode.Keyword || query.Text.Phrases.Count > 0))
         {
-            var nearest = await finder.FindNearestAsync(job, job.Depth, withPassages: true, cancellationToken);
-            return ([.. nearest.Select(hit => ToHit(hit.Passage!, 1 - hit.Distance)).Where(hit => !(hit.Score < request.MinScore))], total);
+            return await keyword.CountAsync(cancellationToken);
         }
 
-        // Several passages of one document are one hit when grouped, so it may take more of them to fill the page.
-        for (var depth = finder.FirstDepth(job); ; depth *= 4)
-        {
-            var list = await finder.FindAsync(job, depth, cancellationToken);
-            var candidates = list.Candidates.Where(c => !(c.Score < request.MinScore)).ToList();
-            var shown = request.GroupBy == SearchGrouping.Document ? RankFusion.BestOfDocuments(candidates) : candidates;
-            if (list.IsAll || shown.Count >= job.Depth || candidates.Count < list.Candidates.Count)
-            {
-                return (await ReadAsync(job, shown, candidates, cancellationToken), total);
-            }
-        }
+        var (chunks, documents) = await trace.ReadAsync(
+            SearchStages.Count, () => vectors.CountAsync(query.WorkspaceId, query.Space, query.Filter, cancellationToken));
+        return query.ByDocument ? documents : chunks;
     }
 
-    private async Task<IReadOnlyList<SearchHit>> ReadAsync(
-        SearchJob job, List<Candidate> shown, List<Candidate> candidates, CancellationToken cancellationToken)
-    {
-        var request = job.Request;
-        var page = shown.Skip(request.Offset).Take(request.Limit + CandidateFinder.Spare).ToList();
-        if (page.Count == 0)
-        {
-            return [];
-        }
-
-        var others = new Dictionary<long, List<Candidate>>();
-        if (request is { GroupBy: SearchGrouping.Document, Passages: > 1 })
-        {
-            foreach (var of in page)
-            {
-                others[of.ChunkId] = [.. candidates.Where(c => c.DocumentKey == of.DocumentKey && c.ChunkId != of.ChunkId).Take(request.Passages - 1)];
-            }
-        }
-
-        var scores = candidates.ToDictionary(c => c.ChunkId, c => c.Score);
-        var rows = await job.TimeAsync(passages.ReadAsync(
-            job.WorkspaceId, [.. page.Concat(others.Values.SelectMany(o => o)).Select(c => c.ChunkId)], cancellationToken));
-        var byId = rows.ToDictionary(row => row.ChunkId);
-        return
-        [
-            .. page.Where(c => byId.ContainsKey(c.ChunkId)).Take(request.Limit).Select(c => ToHit(byId[c.ChunkId], c.Score) with
-            {
-                Passages = others.TryGetValue(c.ChunkId, out var more)
-                    ? [.. more.Where(o => byId.ContainsKey(o.ChunkId)).Select(o => new SearchPassage(
-                        o.ChunkId, byId[o.ChunkId].Ordinal, scores[o.ChunkId], byId[o.ChunkId].Text))]
-                    : null,
-            }),
-        ];
-    }
-
-    private async Task<IReadOnlyList<SearchHit>> DecorateAsync(SearchJob job, IReadOnlyList<SearchHit> hits, CancellationToken cancellationToken)
-    {
-        long[] ids = [.. hits.Select(h => h.ChunkId)];
-        if (job.Request.Highlight && ids.Length > 0 && job.Text.Words.Length > 0)
-        {
-            var excerpts = await job.TimeAsync(passages.HighlightAsync(
-                job.WorkspaceId, ids, job.Workspace.Language, job.Text.Words, HighlightOptions, cancellationToken));
-            hits = [.. hits.Select(hit => hit with { Highlights = excerpts.TryGetValue(hit.ChunkId, out var text) ? ToHtml(text) : [] })];
-        }
-
-        if (job.Request.Neighbors > 0 && ids.Length > 0)
-        {
-            var neighbors = await job.TimeAsync(passages.ReadNeighborsAsync(job.WorkspaceId, ids, job.Request.Neighbors, cancellationToken));
-            hits = [.. hits.Select(hit => hit with
-            {
-                Neighbors = [.. neighbors[hit.ChunkId].Select(n => new SearchPassage(n.ChunkId, n.Ordinal, 0, n.Text))],
-            })];
-        }
-
-        return hits;
-    }
-
-    private async Task<long?> CountAsync(SearchJob job, CancellationToken cancellationToken)
-    {
-        var byDocument = job.Request.GroupBy == SearchGrouping.Document;
-        if (job.Mode == SearchMode.Keyword || job.Text.Phrases.Count > 0)
-        {
-            var ranking = Bm25Scorer.Rank(job.Postings!, int.MaxValue / 2, job.Allowed);
-            var live = await job.TimeAsync(passages.FindLiveAsync(
-                job.WorkspaceId,
-                [.. ranking.Best.Select(s => s.LexicalId)],
-                job.Allowed is null ? job.Filter : null,
-                job.Text.Phrases,
-                cancellationToken));
-            return byDocument ? live.Select(row => row.DocumentKey).Distinct().Count() : live.Count;
-        }
-
-        var (chunks, documents) = await job.TimeAsync(vectors.CountAsync(job.WorkspaceId, job.Space, job.Filter, cancellationToken));
-        return byDocument ? documents : chunks;
-    }
-
-    private static string[] ToHtml(string excerpts) =>
-    [
-        .. excerpts.Split('\u0004').Select(excerpt =>
-            WebUtility.HtmlEncode(excerpt.Trim()).Replace("\u0002", "<mark>", StringComparison.Ordinal).Replace("\u0003", "</mark>", StringComparison.Ordinal)),
-    ];
-
-    private static SearchHit ToHit(PassageRow row, double score) => new(
-        row.DocumentId, row.ChunkId, row.Ordinal, score, row.Title, row.Heading, row.Text, JsonElement.Parse(row.Metadata));
+    private static SearchExplanation Explain(
+        SearchQuery query, SearchPlan plan, LexicalQueryRow? postings, KeywordSource? keyword, SearchTrace trace) => new(
+        plan.Chunks,
+        Math.Round(plan.MatchingChunks, 1),
+        plan.Chunks == 0 ? 1 : Math.Round(plan.MatchingChunks / plan.Chunks, 6),
+        query.ByVector ? plan.Ef : 0,
+        postings?.Terms.ToDictionary(t => t.Term, t => t.Documents) ?? [],
+        keyword?.Decoded ?? 0,
+        query.ByVector ? plan.Alternatives : [],
+        trace.Stages.OrderBy(s => s.Key, StringComparer.Ordinal).ToDictionary(s => s.Key, s => s.Value.TotalMilliseconds));
 }

@@ -156,7 +156,7 @@ internal sealed partial class WarmUp(
     }
 
     // A command's time limit is meant for those whom somebody waits for. A repeated save counts twice what a late one had counted: harmless.
-    private async Task<(bool Answered, T? Value)> PatientlyAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken)
+    private async Task<CacheAnswer<T>> PatientlyAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -260,10 +260,10 @@ internal sealed partial class WarmUp(
                 continue;
             }
 
-            var job = SearchRequestReader.Read(workspace, query.Request, time, out var errors);
+            var read = SearchRequestReader.Read(workspace, query.Request, out var errors);
             if (errors.Count == 0)
             {
-                await search.PrepareAsync(job, cancellationToken);
+                await search.PrepareAsync(read, cancellationToken);
                 warmed++;
             }
         }

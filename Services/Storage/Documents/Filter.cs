@@ -142,6 +142,12 @@ public sealed record IdFilter(IReadOnlyList<string> Ids) : Filter
     internal override string ToSql(NpgsqlParameterCollection parameters) => $"d.document_id = ANY ({Add(parameters, Ids.ToArray())}::text[])";
 }
 
+/// <summary>The document is one of some, by their keys.</summary>
+public sealed record DocumentKeyFilter(IReadOnlyList<long> Keys) : Filter
+{
+    internal override string ToSql(NpgsqlParameterCollection parameters) => $"d.document_key = ANY ({Add(parameters, Keys.ToArray())}::bigint[])";
+}
+
 /// <summary>One of the document's own times is before or behind another.</summary>
 public sealed record TimeFilter(FilterTime Time, FilterOperator Operator, DateTimeOffset Value) : Filter
 {

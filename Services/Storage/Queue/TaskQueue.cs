@@ -54,7 +54,10 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
             SELECT l.workspace_id, l.space_id, l.priority, w.indexing_weight * power(8, l.priority) AS weight
             FROM looked l JOIN workspaces w ON w.workspace_id = l.workspace_id
             WHERE w.indexing_paused_at IS NULL AND w.deleted_at IS NULL
+              AND l.space_id <> ALL ($6)
               AND NOT EXISTS (SELECT FROM cooldowns c WHERE c.space_id = l.space_id AND c.until > now())
+              AND NOT EXISTS (
+                  SELECT FROM workspace_rests r WHERE r.workspace_id = l.workspace_id AND r.space_id = l.space_id AND r.until > now())
         ), head AS (
             SELECT h.workspace_id, h.document_id, h.space_id, h.visible_at,
                    (row_number() OVER (PARTITION BY h.workspace_id, h.space_id, o.priority ORDER BY h.visible_at) - $5) / o.weight AS place
@@ -176,7 +179,12 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     /// <param name="lease">How long they are nobody else's, unless renewed.</param>
     /// <param name="cursor">Where the claim before stopped looking; 0 at first.</param>
     /// <param name="cancellationToken">Cancels. A claim that was made all the same ends with its lease.</param>
-    public async Task<TaskClaim> ClaimAsync(Guid owner, int count, TimeSpan lease, int cursor, CancellationToken cancellationToken)
+    public Task<TaskClaim> ClaimAsync(Guid owner, int count, TimeSpan lease, int cursor, CancellationToken cancellationToken) =>
+        ClaimAsync(owner, count, lease, cursor, [], cancellationToken);
+
+    /// <summary>Claims tasks as the other overload does, but none of <paramref name="fullSpaces"/>.</summary>
+    public async Task<TaskClaim> ClaimAsync(
+        Guid owner, int count, TimeSpan lease, int cursor, IReadOnlyCollection<int> fullSpaces, CancellationToken cancellationToken)
     {
         Failpoint.Hit("claim.before");
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
@@ -196,6 +204,7 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
                         new() { Value = owner },
                         new() { Value = lease, NpgsqlDbType = NpgsqlDbType.Interval },
                         new() { Value = NextPhase() },
+                        new() { Value = fullSpaces.ToArray() },
                     },
                 },
             },

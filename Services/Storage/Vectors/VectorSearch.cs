@@ -38,7 +38,11 @@ public sealed record VectorQuery(
     int EfSearch = 100,
     int Scan = 0,
     int Timeout = 5_000,
-    bool HalfIndex = false);
+    bool HalfIndex = false)
+{
+    /// <summary>How many of the nearest are returned when their passages are read in the same round trip; 0 for all.</summary>
+    public int Shown { get; init; }
+}
 
 /// <summary>What a search for nearest vectors found.</summary>
 /// <param name="Hits">The hits, nearest first.</param>
@@ -117,9 +121,10 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
          SELECT chunk_id, document_key, distance, (SELECT count(*) FROM candidates) FROM nearest ORDER BY distance, chunk_id
         """;
 
-    private const string PassagesSql = $"""
-         SELECT n.chunk_id, n.document_key, n.distance, (SELECT count(*) FROM candidates), {PassageRow.Columns}
-        FROM nearest n
+    // {0} how many.
+    private const string PassagesSql = $$"""
+         SELECT n.chunk_id, n.document_key, n.distance, (SELECT count(*) FROM candidates), {{PassageRow.Columns}}
+        FROM (SELECT * FROM nearest ORDER BY distance, chunk_id LIMIT {0}) n
         JOIN chunks c ON c.workspace_id = $1 AND c.chunk_id = n.chunk_id
         JOIN documents d ON d.workspace_id = $1 AND d.document_key = c.document_key
         ORDER BY n.distance, n.chunk_id
@@ -240,7 +245,7 @@ public sealed class VectorSearch(NpgsqlDataSource dataSource)
         command.CommandText = string.Format(
             CultureInfo.InvariantCulture, sql, space.VectorTable, place, partial,
             space.IndexExpression(query.HalfIndex, "v."), space.IndexType(query.HalfIndex))
-            + (withPassages ? PassagesSql : KeysSql);
+            + (withPassages ? string.Format(CultureInfo.InvariantCulture, PassagesSql, query.Shown > 0 ? query.Shown : query.Limit) : KeysSql);
         return command;
     }
 }

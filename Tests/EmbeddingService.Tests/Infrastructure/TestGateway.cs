@@ -35,7 +35,7 @@ internal sealed class TestGateway : IAsyncDisposable
             {
                 ["Auth:AdminKey"] = AdminKey,
                 ["OPENAI_API_KEY"] = "provider-key",
-                ["EMBEDDINGS_PROVIDER"] = "local",
+                ["EMBEDDINGS_PROVIDER"] = "hashing",
                 // It asks providers by itself: tests that count calls would now and then count one of its own.
                 ["Embedding:Canary:Enabled"] = "false",
             });

@@ -6,7 +6,7 @@ namespace RagPlatform.EmbeddingService.Tests.Registry;
 public sealed class EnvironmentNamesTests
 {
     [Fact]
-    public void Translate_Nothing_DefaultsToHashing() => Assert.Equal("hashing", Translate()["Embedding:DefaultModel"]);
+    public void Translate_Nothing_DefaultsToTheLocalModel() => Assert.Equal("all-MiniLM-L6-v2", Translate()["Embedding:DefaultModel"]);
 
     [Fact]
     public void Translate_OpenAiKeyOnly_IsUsed()
@@ -15,15 +15,17 @@ public sealed class EnvironmentNamesTests
 
         Assert.Equal("k", settings["Embedding:Providers:openai:ApiKey"]);
         Assert.Equal("text-embedding-3-small", settings["Embedding:DefaultModel"]);
-        Assert.Equal("hashing", Translate(("OPENAI_API_KEY", "k"), ("EMBEDDINGS_PROVIDER", "local"))["Embedding:DefaultModel"]);
-        Assert.Equal("hashing", Translate(("OPENAI_BASE_URL", "http://localhost:11434/v1"))["Embedding:DefaultModel"]);
+        Assert.Equal("all-MiniLM-L6-v2", Translate(("OPENAI_API_KEY", "k"), ("EMBEDDINGS_PROVIDER", "local"))["Embedding:DefaultModel"]);
+        Assert.Equal("hashing", Translate(("OPENAI_API_KEY", "k"), ("EMBEDDINGS_PROVIDER", "hashing"))["Embedding:DefaultModel"]);
+        Assert.Equal("all-MiniLM-L6-v2", Translate(("OPENAI_BASE_URL", "http://localhost:11434/v1"))["Embedding:DefaultModel"]);
     }
 
     [Theory]
     [InlineData("openai", "text-embedding-3-small")]
     [InlineData("OpenAI", "text-embedding-3-small")]
     [InlineData("huggingface", "sentence-transformers/all-MiniLM-L6-v2")]
-    [InlineData("local", "hashing")]
+    [InlineData("local", "all-MiniLM-L6-v2")]
+    [InlineData("hashing", "hashing")]
     public void Translate_Provider_SelectsItsModel(string provider, string model) =>
         Assert.Equal(model, Translate(("EMBEDDINGS_PROVIDER", provider), ("OPENAI_API_KEY", "k"), ("HF_API_KEY", "h"))["Embedding:DefaultModel"]);
 

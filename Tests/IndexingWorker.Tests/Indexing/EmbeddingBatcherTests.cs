@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using RagPlatform.Contracts;
 using RagPlatform.IndexingWorker.Indexing;
@@ -11,17 +12,24 @@ public sealed class EmbeddingBatcherTests
     private static readonly SpaceRow s_space = new(1, "test_1", "test", "", 1, true, "", "", 0, true);
 
     private readonly ConcurrentQueue<IReadOnlyList<string>> _requests = [];
+    private readonly ConcurrentQueue<CancellationToken> _tokens = [];
     private Func<IReadOnlyList<string>, Task> _before = _ => Task.CompletedTask;
 
-    private EmbeddingBatcher Create(int inFlight = 5, TokenCalibration? tokens = null) => new(
-        async (_, _, texts, _) =>
+    private EmbeddingBatcher Create(int inFlight = 5, TokenCalibration? tokens = null, TimeSpan? timeout = null) => new(
+        async (_, _, texts, cancellationToken) =>
         {
             _requests.Enqueue(texts);
+            _tokens.Enqueue(cancellationToken);
             await _before(texts);
             return [.. texts.Select(t => (ReadOnlyMemory<float>)new float[] { t.Length })];
         },
         tokens ?? new(),
-        Options.Create(new IndexingOptions { EmbeddingsInFlight = inFlight, EmbeddingBatchTokens = 10_000 }));
+        Options.Create(new IndexingOptions
+        {
+            EmbeddingsInFlight = inFlight, EmbeddingBatchTokens = 10_000, EmbeddingTimeout = timeout ?? TimeSpan.FromMinutes(2),
+        }),
+        TimeProvider.System,
+        NullLogger<EmbeddingBatcher>.Instance);
 
     private static Task<ReadOnlyMemory<float>[]> EmbedAsync(EmbeddingBatcher batcher, params string[] texts) =>
         batcher.EmbedAsync(s_space, "w", 1, texts, TestContext.Current.CancellationToken);
@@ -129,6 +137,134 @@ public sealed class EmbeddingBatcherTests
 
         Assert.Equal(reset, spent.ResetsAt);
         Assert.Single(_requests);
+    }
+
+    [Fact]
+    public async Task Embed_ABudgetIsSpent_WhatWaitsForTheSameWorkspaceIsNotSentAndOthersGoOn()
+    {
+        var go = new TaskCompletionSource();
+        _before = async texts =>
+        {
+            if (texts.Contains("first"))
+            {
+                await go.Task;
+                throw new EmbeddingGatewayException(429, "No.") { Code = EmbeddingGatewayException.InsufficientQuota };
+            }
+        };
+        var batcher = Create(inFlight: 1);
+        var first = batcher.EmbedAsync(s_space, "poor", 1, ["first"], TestContext.Current.CancellationToken);
+        var behind = batcher.EmbedAsync(s_space, "poor", 0, ["behind"], TestContext.Current.CancellationToken);
+        var other = EmbedAsync(batcher, "other");
+        go.SetResult();
+
+        await Assert.ThrowsAsync<BudgetSpentException>(() => first);
+        await Assert.ThrowsAsync<BudgetSpentException>(() => behind);
+        await other;
+        Assert.DoesNotContain(_requests, r => r.Contains("behind"));
+    }
+
+    [Fact]
+    public async Task Embed_AProviderDoesNotAnswer_WhatWaitsForItIsNotSentOnceItIsKnown()
+    {
+        var go = new TaskCompletionSource();
+        _before = async _ =>
+        {
+            await go.Task;
+            throw new EmbeddingGatewayException(0, "No.");
+        };
+        var batcher = Create(inFlight: 1);
+        var calls = Enumerable.Range(0, 5).Select(i => batcher.EmbedAsync(s_space, $"w{i}", 1, ["text"], TestContext.Current.CancellationToken)).ToList();
+        go.SetResult();
+
+        foreach (var call in calls)
+        {
+            await Assert.ThrowsAsync<SpaceUnavailableException>(() => call);
+        }
+
+        Assert.Single(_requests);
+    }
+
+    [Fact]
+    public async Task Embed_ManyProvidersThatNeverAnswer_AnotherSpaceStillHasAPlace()
+    {
+        var never = new TaskCompletionSource();
+        _before = texts => texts[0].StartsWith("dead", StringComparison.Ordinal) ? never.Task : Task.CompletedTask;
+        var batcher = Create();
+        foreach (var i in Enumerable.Range(10, 30))
+        {
+            for (var workspace = 0; workspace < 10; workspace++)
+            {
+                _ = batcher.EmbedAsync(s_space with { SpaceId = i }, $"w{workspace}", 2, [$"dead {i}"], TestContext.Current.CancellationToken);
+            }
+        }
+
+        await EmbedAsync(batcher, "alive");
+
+        // Five places of its own for the first, and ever fewer for the next ones.
+        Assert.InRange(_requests.Count, 30, 60);
+        never.SetResult();
+    }
+
+    [Fact]
+    public async Task Embed_UrgentTextsWithoutEnd_OthersHaveTheirTurnsToo()
+    {
+        var batcher = Create(inFlight: 1);
+        var (go, sent) = (new TaskCompletionSource(), new List<string>());
+        _before = async texts =>
+        {
+            await go.Task;
+            sent.Add(texts[0][..1]);
+        };
+        var text = new string('x', 29_000);
+        var calls = Enumerable.Range(0, 150).Select(i => batcher.EmbedAsync(s_space, "flood", 2, ["u" + text], TestContext.Current.CancellationToken)).ToList();
+        calls.Add(batcher.EmbedAsync(s_space, "w", 1, ["n" + text, "n" + text + "."], TestContext.Current.CancellationToken));
+        calls.Add(batcher.EmbedAsync(s_space, "late", 2, ["v" + text], TestContext.Current.CancellationToken));
+        go.SetResult();
+        await Task.WhenAll(calls);
+
+        // One flooding lane, and one that waits: 8 urgent requests for each of the others.
+        Assert.InRange(sent.IndexOf("v"), 1, 3);
+        Assert.InRange(sent.IndexOf("n"), 1, 12);
+        Assert.InRange(sent.LastIndexOf("n"), 3, 24);
+    }
+
+    [Fact]
+    public async Task Embed_NoAnswerWithinTheBound_IsGivenBackThoughTheCallGoesOn()
+    {
+        var never = new TaskCompletionSource();
+        _before = texts => texts.Contains("stuck") ? never.Task : Task.CompletedTask;
+        var batcher = Create(inFlight: 1, timeout: TimeSpan.FromMilliseconds(20));
+
+        var failure = await Assert.ThrowsAsync<SpaceUnavailableException>(() => EmbedAsync(batcher, "stuck"));
+
+        Assert.Equal("timeout", failure.Cause);
+        Assert.True(_tokens.Single().IsCancellationRequested);
+        await EmbedAsync(batcher, "next");
+        never.SetResult();
+    }
+
+    [Fact]
+    public async Task Embed_NobodyWaitsAnyMore_ThePlaceIsFreeAtOnce()
+    {
+        var never = new TaskCompletionSource();
+        _before = texts => texts.Contains("left") ? never.Task : Task.CompletedTask;
+        var batcher = Create(inFlight: 1);
+        using var cancellation = new CancellationTokenSource();
+        var left = batcher.EmbedAsync(s_space, "w", 1, ["left"], cancellation.Token);
+        await cancellation.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
+        await EmbedAsync(batcher, "next");
+        Assert.True(_tokens.First().IsCancellationRequested);
+        never.SetResult();
+    }
+
+    [Fact]
+    public async Task Embed_WhatSdksThrow_IsTheSpacesRestAndNobodysFailure()
+    {
+        _before = _ => throw new AggregateException(new HttpRequestException("Connection refused."), new IOException());
+
+        Assert.Equal("unreachable", (await Assert.ThrowsAsync<SpaceUnavailableException>(() => EmbedAsync(Create(), "a"))).Cause);
     }
 
     [Fact]

@@ -46,13 +46,14 @@ public class ApiFixture(Backends backends) : IAsyncLifetime
 
         var connectionString = await backends.CreateDatabaseAsync();
         Database = StorageDataSource.Create(connectionString);
+        var route = await RouteDatabaseAsync(connectionString);
         _app = SearchApiApp.Build([], builder =>
         {
             builder.Logging.SetMinimumLevel(LogLevel.Warning);
             builder.WebHost.UseUrls("http://127.0.0.1:0");
             builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
             {
-                ["ConnectionStrings:ragdb"] = RouteDatabase(connectionString),
+                ["ConnectionStrings:ragdb"] = route,
                 ["services:embedding-service:http:0"] = "http://embedding-service.invalid",
                 ["Auth:AdminKey"] = AdminKey,
                 ["Auth:KeyCacheDuration"] = "00:00:00",
@@ -112,7 +113,7 @@ public class ApiFixture(Backends backends) : IAsyncLifetime
     }
 
     /// <summary>The way that the API takes to the database.</summary>
-    protected virtual string RouteDatabase(string connectionString) => connectionString;
+    protected virtual ValueTask<string> RouteDatabaseAsync(string connectionString) => new(connectionString);
 
     internal static HttpResponseMessage DefaultModels()
     {

@@ -43,12 +43,14 @@ public sealed class LimitTests(LimitTests.LimitedApi api) : IClassFixture<LimitT
     [Fact]
     public async Task PutDocument_NoPlaceToWait_IsAnsweredAtOnceAndSaysThatItDidNotWait()
     {
+        // The limit of a key: the admin's has none.
         var workspace = await api.CreateWorkspaceAsync();
+        using var http = api.CreateClient((await api.Client.CreateApiKeyAsync(workspace, new("waits"), Cancellation)).Secret);
         using var request = new HttpRequestMessage(HttpMethod.Put, $"/v1/workspaces/{workspace}/documents/a");
         request.Headers.Add("Prefer", "wait=30");
         request.Content = new StringContent("""{"text":"a"}""", System.Text.Encoding.UTF8, "application/json");
 
-        using var response = await api.Http.SendAsync(request, Cancellation);
+        using var response = await http.SendAsync(request, Cancellation);
 
         Assert.Equal(HttpStatusCode.Created, response.StatusCode);
         Assert.False(response.Headers.Contains("Preference-Applied"));
@@ -87,10 +89,14 @@ public sealed class LimitTests(LimitTests.LimitedApi api) : IClassFixture<LimitT
     [Fact]
     public async Task WatchProgress_NoStreamLeft_Is503()
     {
-        using var response = await api.Http.GetAsync($"/v1/workspaces/{await api.CreateWorkspaceAsync()}/progress", Cancellation);
+        var workspace = await api.CreateWorkspaceAsync();
+        using var http = api.CreateClient((await api.Client.CreateApiKeyAsync(workspace, new("watches"), Cancellation)).Secret);
+        using var response = await http.GetAsync($"/v1/workspaces/{workspace}/progress", Cancellation);
+        using var admins = await api.Http.GetAsync($"/v1/workspaces/{workspace}/progress?until=idle", Cancellation);
 
         Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
         Assert.NotNull(response.Headers.RetryAfter);
+        Assert.Equal(HttpStatusCode.OK, admins.StatusCode);
     }
 
     /// <summary>The API with small limits.</summary>
@@ -102,8 +108,8 @@ public sealed class LimitTests(LimitTests.LimitedApi api) : IClassFixture<LimitT
                 ["Api:RequestsPerSecond"] = "1",
                 ["Api:RequestBurst"] = "5",
                 ["Api:RequestTimeout"] = "00:00:02",
-                ["Api:MaxWaits"] = "0",
-                ["Api:MaxStreams"] = "0",
+                ["Api:MaxWaitsPerKey"] = "0",
+                ["Api:MaxStreamsPerKey"] = "0",
             });
     }
 }

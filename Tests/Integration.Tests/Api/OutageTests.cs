@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Npgsql;
 using RagPlatform.Contracts;
 using RagPlatform.Integration.Tests.Infrastructure;
+using RagPlatform.Integration.Tests.Search;
 
 namespace RagPlatform.Integration.Tests.Api;
 
@@ -54,11 +55,78 @@ public sealed class OutageTests(OutageTests.InterruptibleApi api) : IClassFixtur
             Proxy?.Dispose();
         }
 
-        protected override string RouteDatabase(string connectionString)
+        protected override ValueTask<string> RouteDatabaseAsync(string connectionString)
         {
             var target = new NpgsqlConnectionStringBuilder(connectionString);
             Proxy = new TcpProxy(target.Host!, target.Port);
-            return new NpgsqlConnectionStringBuilder(connectionString) { Host = "127.0.0.1", Port = Proxy.Port }.ConnectionString;
+            return new(new NpgsqlConnectionStringBuilder(connectionString) { Host = "127.0.0.1", Port = Proxy.Port }.ConnectionString);
+        }
+    }
+}
+
+/// <summary>The database is away behind PgBouncer, which answers in its stead, with errors of its own.</summary>
+public sealed class PgBouncerOutageTests(PgBouncerOutageTests.PooledApi api) : IClassFixture<PgBouncerOutageTests.PooledApi>
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Requests_TheDatabaseIsAwayBehindThePooler_Are503WithRetryAfterAndWorkOnceItIsBack()
+    {
+        if (PgBouncer.FindProgram() is null)
+        {
+            throw Requirements.Missing("pgbouncer is not installed: run eng/install-backends.sh --pgbouncer.");
+        }
+
+        var path = $"/v1/workspaces/{await api.CreateWorkspaceAsync()}/documents/a";
+        api.Proxy!.Interrupt();
+        for (var i = 0; i < 5; i++)
+        {
+            using var put = await api.Http.PutAsJsonAsync(path, new DocumentPut("text"), RagJson.Options, Cancellation);
+            await OutageTests.ExpectUnavailableAsync(put);
+            using var list = await api.Http.GetAsync("/v1/workspaces", Cancellation);
+            await OutageTests.ExpectUnavailableAsync(list);
+        }
+
+        api.Proxy!.Resume();
+        HttpStatusCode status;
+        do
+        {
+            using var back = await api.Http.PutAsJsonAsync(path, new DocumentPut("text"), RagJson.Options, Cancellation);
+            status = back.StatusCode;
+        }
+        while (status == HttpStatusCode.ServiceUnavailable);
+
+        Assert.Equal(HttpStatusCode.Created, status);
+    }
+
+    /// <summary>The API behind PgBouncer, whose way to the database can be cut.</summary>
+    public sealed class PooledApi(Backends backends) : ApiFixture(backends)
+    {
+        private PgBouncer? _bouncer;
+
+        internal TcpProxy? Proxy { get; private set; }
+
+        public override async ValueTask DisposeAsync()
+        {
+            Proxy?.Resume();
+            await base.DisposeAsync();
+            await (_bouncer?.DisposeAsync() ?? ValueTask.CompletedTask);
+            Proxy?.Dispose();
+        }
+
+        protected override async ValueTask<string> RouteDatabaseAsync(string connectionString)
+        {
+            if (PgBouncer.FindProgram() is not { } program)
+            {
+                return connectionString;
+            }
+
+            var target = new NpgsqlConnectionStringBuilder(connectionString);
+            Proxy = new TcpProxy(target.Host!, target.Port);
+            target.Host = "127.0.0.1";
+            target.Port = Proxy.Port;
+            _bouncer = await PgBouncer.StartAsync(program, target.ConnectionString, CancellationToken.None);
+            return _bouncer.ConnectionString;
         }
     }
 }

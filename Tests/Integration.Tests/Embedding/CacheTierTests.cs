@@ -91,6 +91,34 @@ public sealed class CacheTierTests(TestDatabase database) : IClassFixture<TestDa
         AssertRight(texts, await third.EmbedAsync(texts), "l1=0, l2=0, l3=2, joined=0, source=0");
     }
 
+    // A busy database misses the few milliseconds of a read; what was bought meanwhile is written all the same.
+    [Fact]
+    public async Task Durable_ReadsAreTooSlow_KeepsWriting()
+    {
+        await using var replica = await StartAsync(
+            ("Embedding:Cache:DurableTimeout", "00:00:00.020"), ("Embedding:Cache:DurableKeysInMemory", "0"));
+        var durable = replica.Get<DurableTier>();
+        var key = replica.KeyOf(Texts(1)[0]);
+        await using (var connection = await database.DataSource.OpenConnectionAsync(Token))
+        {
+            await using var locking = await connection.BeginTransactionAsync(Token);
+            await using var command = new NpgsqlCommand("LOCK TABLE embedding_cache IN ACCESS EXCLUSIVE MODE", connection, locking);
+            await command.ExecuteNonQueryAsync(Token);
+            for (var i = 0; i < 4; i++)
+            {
+                Assert.Null((await durable.GetAsync([key], Replica.Dimensions, Token))[0]);
+            }
+        }
+
+        Assert.Equal(3, replica.Statistics.Read(Tier.L3).Errors);
+        durable.Add([new(key, new CachedVector(Replica.Right("x"), 1))]);
+        await durable.FlushAsync(Token);
+
+        await using var count = database.DataSource.CreateCommand("SELECT count(*) FROM embedding_cache WHERE text_hash = $1");
+        count.Parameters.Add(new NpgsqlParameter { Value = key.HashBytes() });
+        Assert.Equal(1L, await count.ExecuteScalarAsync(Token));
+    }
+
     [Fact]
     public async Task Embed_ManyCallersOfOneTextOverTwoReplicas_OneCall()
     {

@@ -94,7 +94,7 @@ public sealed class KilledGatewayTests(TestDatabase database) : IClassFixture<Te
             [
                 typeof(EmbeddingServiceApp).Assembly.Location, "--urls", "http://127.0.0.1:0", "--ConnectionStrings:ragdb", database.ConnectionString,
                 "--Auth:AdminKey", Replica.AdminKey, "--OPENAI_BASE_URL", provider.Address.ToString(), "--OPENAI_API_KEY", "provider-key",
-                "--EMBEDDINGS_PROVIDER", "local", "--Embedding:Budgets:Lease", "00:00:02", "--Embedding:Cache:Durable", "false",
+                "--EMBEDDINGS_PROVIDER", "hashing", "--Embedding:Budgets:Lease", "00:00:02", "--Embedding:Cache:Durable", "false",
                 "--Embedding:Canary:Enabled", "false", "--Embedding:Providers:openai:RequestsPerMinute", "0",
                 "--Embedding:Providers:openai:MaxInFlight", "200", "--Logging:LogLevel:Default", "Warning",
                 "--Logging:LogLevel:Microsoft.Hosting.Lifetime", "Information",

@@ -53,7 +53,7 @@ internal sealed class Replica : IAsyncDisposable
                 ["Auth:KeyCacheDuration"] = "00:00:00",
                 ["OPENAI_BASE_URL"] = provider.Address.ToString(),
                 ["OPENAI_API_KEY"] = "provider-key",
-                ["EMBEDDINGS_PROVIDER"] = "local",
+                ["EMBEDDINGS_PROVIDER"] = "hashing",
                 ["Embedding:Cache:KeyPrefix"] = keyPrefix + "embedding",
                 ["Embedding:Cache:WarmAfterStart"] = "0",
                 ["Embedding:Cache:DurableTimeout"] = "00:00:02",

@@ -93,7 +93,7 @@ public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDat
     {
         await using var worker = await WorkerHost.StartAsync(database);
         worker.BeforeAnswer = texts => texts.Any(t => t.Contains("MARKER", StringComparison.Ordinal))
-            ? throw new EmbeddingGatewayException(502, "The provider failed.")
+            ? throw new EmbeddingGatewayException(503, "The provider failed.") { Code = EmbeddingGatewayException.ProviderUnavailable }
             : Task.CompletedTask;
         var workspace = await TestWorkspace.CreateAsync(database, "fails");
         await workspace.PutAsync([.. Enumerable.Range(0, 50).Select(i => ($"d{i:000}", i == 7 ? $"Bad MARKER {i}." : $"Good {i}."))]);
@@ -101,6 +101,57 @@ public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDat
 
         Assert.Equal(49, await workspace.CountAsync("chunks"));
         Assert.Equal(1, await workspace.CountAsync("dead_letters"));
+    }
+
+    [Fact]
+    public async Task Put_BudgetOfOneWorkspaceIsSpent_ItsTaskRestsWithTheCauseUntilTheBudgetIsChangedAndOthersGoOn()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var (spent, reset) = (true, DateTimeOffset.UtcNow.AddHours(9));
+        worker.BeforeAnswer = texts => spent && texts.Any(t => t.Contains("POOR", StringComparison.Ordinal))
+            ? throw new EmbeddingGatewayException(429, "The budget is used up.") { Code = EmbeddingGatewayException.InsufficientQuota, ResetsAt = reset }
+            : Task.CompletedTask;
+        var cancellationToken = TestContext.Current.CancellationToken;
+        var (poor, other) = (await TestWorkspace.CreateAsync(database, "poor", 24), await TestWorkspace.CreateAsync(database, "unconcerned", 24));
+        await WorkerHost.ExecuteAsync(database, """
+            INSERT INTO embedding_budgets (workspace, period, hard, limit_tokens, period_start) VALUES ('poor', 'day', true, 1, current_date)
+            """);
+        await poor.PutAsync([.. Enumerable.Range(0, 20).Select(i => ($"d{i}", $"POOR {i}."))]);
+        await other.PutAsync([.. Enumerable.Range(0, 20).Select(i => ($"d{i}", $"Rich {i}."))]);
+        var rests = new WorkspaceRestStore(database.DataSource);
+        await WorkerHost.WaitUntilAsync(async () => await other.CountAsync("tasks") == 0 && (await rests.ListAsync(poor.Id, cancellationToken)).Count > 0);
+
+        var rest = Assert.Single(await rests.ListAsync(poor.Id, cancellationToken));
+        Assert.Equal(("budget", "The budget is used up.", poor.Space.Id), (rest.Cause, rest.Message, rest.Space));
+        Assert.Empty(await rests.ListAsync(other.Id, cancellationToken));
+        Assert.Equal(20, await poor.CountAsync("tasks"));
+        Assert.Equal(0, await WorkerHost.QueryAsync<long>(database, $"SELECT sum(attempts) FROM tasks WHERE workspace_id = {poor.Id}"));
+
+        // What is spent changes nothing; a limit that is raised does, without waiting for the rest to end.
+        await WorkerHost.ExecuteAsync(database, "UPDATE embedding_budgets SET spent_tokens = 1 WHERE workspace = 'poor'");
+        Assert.Single(await rests.ListAsync(poor.Id, cancellationToken));
+        spent = false;
+        await WorkerHost.ExecuteAsync(database, "UPDATE embedding_budgets SET limit_tokens = 100000 WHERE workspace = 'poor'");
+        await WorkerHost.WaitUntilIdleAsync(database, seconds: 10);
+        Assert.Equal(20, await poor.CountAsync("chunks"));
+        Assert.Empty(await rests.ListAsync(poor.Id, cancellationToken));
+    }
+
+    [Fact]
+    public async Task Put_ProviderOfOneSpaceNeverAnswers_AnotherSpaceIsIndexed()
+    {
+        await using var worker = await WorkerHost.StartAsync(database, ("Indexing:DocumentsInWork", "16"), ("Indexing:ClaimSize", "16"));
+        var never = new TaskCompletionSource();
+        worker.BeforeAnswer = texts => texts.Any(t => t.Contains("DEAD", StringComparison.Ordinal)) ? never.Task : Task.CompletedTask;
+        var (dead, alive) = (await TestWorkspace.CreateAsync(database, "dead", 32), await TestWorkspace.CreateAsync(database, "alive"));
+        await dead.PutAsync([.. Enumerable.Range(0, 100).Select(i => ($"d{i}", $"DEAD {i}."))]);
+        await WorkerHost.WaitUntilAsync(async () => await WorkerHost.QueryAsync<long>(database, "SELECT count(*) FROM tasks WHERE lease_owner IS NOT NULL") >= 16);
+        await alive.PutAsync(("d", "Alive."));
+
+        await WorkerHost.WaitUntilAsync(async () => await alive.CountAsync("tasks") == 0);
+        never.SetResult();
+        await WorkerHost.WaitUntilIdleAsync(database);
+        Assert.Equal(100, await dead.CountAsync("chunks"));
     }
 
     [Fact]

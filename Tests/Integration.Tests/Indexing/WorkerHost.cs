@@ -64,6 +64,16 @@ internal sealed class WorkerHost : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until something is so.</summary>
+    public static async Task WaitUntilAsync(Func<Task<bool>> isSo, int seconds = 20)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(seconds));
+        while (!await isSo())
+        {
+            await Task.Delay(10, limit.Token);
+        }
+    }
+
     public static async Task<T> QueryAsync<T>(TestDatabase database, string sql)
     {
         await using var command = database.DataSource.CreateCommand(sql);

@@ -52,6 +52,8 @@ internal sealed class PgBouncer : IAsyncDisposable
             default_pool_size = 3
             max_client_conn = 100
             ignore_startup_parameters = extra_float_digits
+            query_wait_timeout = 2
+            server_login_retry = 1
             logfile = {Path.Combine(folder.FullName, "log")}
             """,
             cancellationToken);

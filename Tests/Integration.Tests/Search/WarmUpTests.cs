@@ -163,8 +163,8 @@ public sealed class WarmUpTests(Backends backends)
         while (true)
         {
             var workspace = (await services.GetRequiredService<WorkspaceStore>().FindAsync(Workspace, Cancelled))!;
-            var job = SearchRequestReader.Read(workspace, s_popular, TimeProvider.System, out _);
-            var key = ResultCache.KeyOf(job, workspace.Generation, ResultCache.HashOf(s_popular));
+            var query = SearchRequestReader.Read(workspace, s_popular, out _);
+            var key = ResultCache.KeyOf(query, workspace.Generation, ResultCache.HashOf(s_popular));
             if (await services.GetRequiredService<CacheConnection>().TryAsync(db => db.KeyExistsAsync(key), Cancelled))
             {
                 return;

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using RagPlatform.Integration.Tests.Infrastructure;
 using RagPlatform.ServiceDefaults.Connections;
 using RagPlatform.LocalServers;
+using StackExchange.Redis;
 
 namespace RagPlatform.Integration.Tests.ServiceDefaults;
 
@@ -110,12 +111,35 @@ public sealed class CacheOutageTests : IAsyncLifetime
         await UntilAnsweredAsync();
     }
 
-    private async Task<IHost> StartHostAsync()
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("[::1]")]
+    public async Task Start_AddressWithUserPasswordAndDatabase_LogsIn(string server)
+    {
+        var everyCharacter = string.Concat(Enumerable.Range(33, 94).Select(i => (char)i));
+        await using (var admin = await ConnectionMultiplexer.ConnectAsync(_valkey.ConnectionString + ",allowAdmin=true"))
+        {
+            await admin.GetDatabase().ExecuteAsync("CONFIG", "SET", "bind", "127.0.0.1 ::1");
+            await admin.GetDatabase().ExecuteAsync("ACL", "SETUSER", "app", "reset", "on", $">{everyCharacter}", "~*", "&*", "+@all");
+        }
+
+        await _host.StopAsync(Cancellation);
+        _host.Dispose();
+
+        _host = await StartHostAsync($"redis://app:{Uri.EscapeDataString(everyCharacter)}@{server}:{_valkey.Port}/3");
+
+        await UntilAnsweredAsync();
+        Assert.Equal("app", (string?)await Cache.TryAsync(database => database.ExecuteAsync("ACL", "WHOAMI"), Cancellation));
+        Assert.Contains("db=3", (string?)await Cache.TryAsync(database => database.ExecuteAsync("CLIENT", "INFO"), Cancellation), StringComparison.Ordinal);
+    }
+
+    private async Task<IHost> StartHostAsync(string? address = null)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new());
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
-            ["ConnectionStrings:cache"] = _valkey.ConnectionString,
+            ["ConnectionStrings:cache"] = address is null ? _valkey.ConnectionString : null,
+            ["REDIS_URL"] = address,
             ["Cache:CommandTimeout"] = s_commandTimeout.ToString(),
         });
         builder.Services.AddSingleton(TimeProvider.System);

@@ -10,7 +10,7 @@ public sealed class HealthLogTests
     [Fact]
     public void Report_SameStatusAgain_IsSaidOnce()
     {
-        var log = new HealthLog(_log);
+        var log = new HealthLog(_log, new ManualTime());
 
         log.Report(Report(HealthStatus.Healthy));
         log.Report(Report(HealthStatus.Unhealthy));

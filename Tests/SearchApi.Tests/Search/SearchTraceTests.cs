@@ -1,40 +1,59 @@
-using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Search;
 
 namespace RagPlatform.SearchApi.Tests.Search;
 
-public sealed class SearchJobTests
+public sealed class SearchTraceTests
 {
     private readonly ManualTime _time = new();
 
     [Fact]
     public async Task DatabaseTime_OfCallsAtTheSameTime_CountsThemOnce()
     {
-        var job = CreateJob();
+        var trace = new SearchTrace(_time);
         var (first, second, third) = (new TaskCompletionSource<int>(), new TaskCompletionSource<int>(), new TaskCompletionSource<int>());
 
-        var one = job.TimeAsync(first.Task);
+        var one = trace.ReadAsync("stage", () => first.Task);
         _time.Advance(3);
-        var two = job.TimeAsync(second.Task);
+        var two = trace.ReadAsync("stage", () => second.Task);
         _time.Advance(4);
-        Assert.Equal(7, job.DatabaseTime.TotalMilliseconds);
+        Assert.Equal(7, trace.DatabaseTime.TotalMilliseconds);
         first.SetResult(1);
         await one;
         _time.Advance(5);
         second.SetException(new InvalidOperationException());
         await Assert.ThrowsAsync<InvalidOperationException>(() => two);
         _time.Advance(100);
-        var three = job.TimeAsync(third.Task);
+        var three = trace.ReadAsync("stage", () => third.Task);
         _time.Advance(2);
         third.SetResult(3);
 
         Assert.Equal(3, await three);
-        Assert.Equal(14, job.DatabaseTime.TotalMilliseconds);
+        Assert.Equal(14, trace.DatabaseTime.TotalMilliseconds);
     }
 
-    private SearchJob CreateJob() => new(
-        new(1, "w", "english", new("markdown", 1200, 200), new(1, "s", "m", "", 3, true, "", "", 0, false), null, 0, 1, DateTimeOffset.UnixEpoch),
-        new SearchRequest("words"), null, [], _time);
+    [Fact]
+    public void Stages_OfOneThatRanTwice_AddItsTimes()
+    {
+        var trace = new SearchTrace(_time);
+        for (var i = 0; i < 2; i++)
+        {
+            using var stage = trace.Begin(SearchStages.Fuse);
+            _time.Advance(5);
+        }
+
+        Assert.Equal(10, Assert.Single(trace.Stages).Value.TotalMilliseconds);
+    }
+
+    [Fact]
+    public void Degraded_OfWhatWasSaidTwice_HasItOnce()
+    {
+        var trace = new SearchTrace(_time);
+
+        trace.Degrade("embedding");
+        trace.Degrade("embedding");
+
+        Assert.Equal(["embedding"], trace.Degraded);
+    }
 
     private sealed class ManualTime : TimeProvider
     {

@@ -64,7 +64,7 @@ public sealed class OperationTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("{}", "all")]
     [InlineData("""{"all":true,"cause":"text"}""", "all")]
     [InlineData("""{"ids":[]}""", "ids")]
-    [InlineData("""{"ids":["\u0000"]}""", "ids")]
+    [InlineData("""{"ids":["\u0000"]}""", "ids[0]")]
     [InlineData("""{"cause":"\u0000"}""", "cause")]
     public async Task ReplayDeadLetters_NoClearSelection_IsRefused(string body, string field)
     {

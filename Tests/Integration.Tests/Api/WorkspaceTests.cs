@@ -59,8 +59,8 @@ public sealed class WorkspaceTests(ApiFixture api) : IClassFixture<ApiFixture>
         var key = await api.Client.CreateApiKeyAsync(name, new("k"), Cancellation);
         await api.Client.PutDocumentAsync(name, "a", new("of the old one"), cancellationToken: Cancellation);
 
-        Assert.True(await api.Client.DeleteWorkspaceAsync(name, Cancellation));
-        Assert.False(await api.Client.DeleteWorkspaceAsync(name, Cancellation));
+        Assert.True(await api.Client.DeleteWorkspaceAsync(name, name, Cancellation));
+        Assert.False(await api.Client.DeleteWorkspaceAsync(name, name, Cancellation));
         Assert.Null(await api.Client.FindWorkspaceAsync(name, Cancellation));
 
         await api.Client.CreateWorkspaceAsync(new(name), Cancellation);

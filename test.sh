@@ -27,11 +27,60 @@ need_dotnet
 # No test may call, or pay, a provider that the developer's environment names.
 unset OPENAI_API_KEY OPENAI_BASE_URL OPENAI_EMBEDDING_MODEL HF_API_KEY EMBEDDINGS_PROVIDER REDIS_URL REDIS_HOST
 
+# Everything of this run is below one folder and in processes that carry its name, so that nothing of it outlives the script.
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
+export RAG_TEST_RUN=$results TMPDIR=$results/tmp
+mkdir "$TMPDIR"
+child=
+
+# Processes of this run: whatever inherited its name, and servers, which work in its folder.
+processes_of_run() {
+  local process folder
+  for process in /proc/[0-9]*; do
+    [ "${process#/proc/}" != $$ ] && [ "${process#/proc/}" != "$BASHPID" ] || continue
+    folder=$(readlink "$process/cwd" 2>/dev/null) || continue
+    case $folder in "$results"/*) echo "${process#/proc/}"; continue ;; esac
+    if grep -qsz "^RAG_TEST_RUN=$results$" "$process/environ" 2>/dev/null; then echo "${process#/proc/}"; fi
+  done
+}
+
+# Ends what runs, waits until its servers have stopped in order, and removes the folder.
+clean_up() {
+  trap '' INT TERM HUP
+  [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true
+  local left until=$((SECONDS + 20))
+  while left=$(processes_of_run) && [ -n "$left" ]; do
+    if [ $SECONDS -ge $until ]; then kill -KILL $left 2>/dev/null || true; fi
+    sleep 0.2
+  done
+  rm -rf "$results"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# watched NAME LOG COMMAND...: runs it with its output in LOG, and says every 10 s how far it is. Returns the command's exit code.
+watched() {
+  local name=$1 log=$2 code=0 began=$SECONDS said=$SECONDS done
+  shift 2
+  "$@" >"$log" 2>&1 &
+  child=$!
+  while kill -0 "$child" 2>/dev/null; do
+    # A signal is handled when the sleep ends.
+    sleep 0.5
+    if [ $((SECONDS - said)) -ge 9 ]; then
+      said=$SECONDS
+      done=$(grep -cE '^ +(Passed|Failed|Skipped) ' "$log" || true)
+      say "  $name: $((SECONDS - began)) s$([ "$done" -eq 0 ] || echo ", $done tests done")"
+    fi
+  done
+  wait "$child" || code=$?
+  child=
+  return "$code"
+}
 
 say "building (Release)"
-quietly dotnet build RagPlatform.sln -c Release -v q -nologo -clp:NoSummary || die "the build failed."
+watched build "$results/log" dotnet build RagPlatform.sln -c Release -v q -nologo -clp:NoSummary || { cat "$results/log" >&2; die "the build failed."; }
 
 collect=()
 if $coverage; then
@@ -39,19 +88,19 @@ if $coverage; then
   collect=(--collect "XPlat Code Coverage" -- "$setting.Include=[RagPlatform.*]*" "$setting.Exclude=[RagPlatform.*.Tests]*")
 fi
 
-# The runner's closing line: "Passed!  - Failed:     0, Passed:    12, Skipped:     0, Total:    12, Duration: 85 ms - X.dll (net10.0)"
-count() { sed -n "s/^\(Passed\|Failed\|Skipped\)! .* *$1: *\([0-9]*\),.*/\2/p" "$results/log" | awk '{ n += $1 } END { print n + 0 }'; }
+# The runner's summary has a line each: "     Passed: 12".
+count() { sed -n "s/^ *$1: *\([0-9]*\)$/\1/p" "$results/log" | awk '{ n += $1 } END { print n + 0 }'; }
 
 total_passed=0 total_failed=0 total_skipped=0
 for project in "${projects[@]}"; do
   code=0 began=$SECONDS
-  timeout -k 10 900 dotnet test "Tests/$project" -c Release --no-build --nologo --logger "console;verbosity=minimal" \
-    --results-directory "$results/$project" "${collect[@]}" >"$results/log" 2>&1 || code=$?
+  watched "$project" "$results/log" timeout -k 10 900 dotnet test "Tests/$project" -c Release --no-build --nologo \
+    --logger "console;verbosity=normal" --results-directory "$results/$project" "${collect[@]}" || code=$?
   passed=$(count Passed) failed=$(count Failed) skipped=$(count Skipped)
   # A run that broke before it could count is a failure that no line counts.
   if [ "$code" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
-  [ "$failed" -eq 0 ] || cat "$results/log"
-  if [ "$skipped" -gt 0 ]; then grep -E '^ +.*\[SKIP\]|Skipped ' "$results/log" | head -n 5 || true; fi
+  [ "$failed" -eq 0 ] || grep -vE '^ +Passed ' "$results/log" || true
+  if [ "$skipped" -gt 0 ]; then grep -E -A1 '\[SKIP\]' "$results/log" | grep -v '^--' | head -n 6 || true; fi
   printf '%-24s %5d passed, %d failed, %d skipped  (%d s)\n' "$project" "$passed" "$failed" "$skipped" $((SECONDS - began))
   total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed)) total_skipped=$((total_skipped + skipped))
 done

@@ -1,30 +1,20 @@
 using RagPlatform.AppHost;
+using RagPlatform.AppHost.Backends;
+using RagPlatform.AppHost.Operations;
 
 var builder = DistributedApplication.CreateBuilder(args);
+var folder = builder.AddDataFolder();
 
-// Services authenticate to each other with it, and it opens everything for the operator. Generated, and kept in the user secrets.
-var adminKey = builder.AddParameter(
-    "admin-key", new GenerateParameterDefault { MinLength = 32, Special = false }, secret: true, persist: true)
-    .WithDescription("The admin key: every service accepts it.");
+// Services authenticate to each other with it, and it opens everything for the operator.
+var adminKey = builder.AddParameter("admin-key", new AdminKeyDefault(folder.Files), secret: true)
+    .WithDescription("The admin key: every service accepts it. Unless you set it, it is the one in `admin.key` in the data folder.", enableMarkdown: true);
 
 // Empty means the built-in provider, so neither a start nor a deployment asks for it.
 var openAiKey = builder.AddParameter("openai-api-key", new OptionalSecret(builder.Configuration["OPENAI_API_KEY"]), secret: true)
     .WithDescription("The OpenAI API key. Empty: the built-in provider, which needs none.");
 
-// The image comes before the volume: where the volume is mounted depends on the image's major version.
-// Parallel index builds share memory through /dev/shm, of which a container has 64 MB unless told otherwise.
-var postgres = builder.AddPostgres("postgres")
-    .WithImage("pgvector/pgvector", "0.8.6-pg17")
-    .WithContainerRuntimeArgs("--shm-size=1g");
-var database = postgres.AddDatabase("ragdb");
-var cache = builder.AddRedis("cache").WithImage("valkey/valkey", "8.1").WithEviction("1gb");
-
-// Tests pass UseVolumes=false and get containers that go with them. What is published has no volumes: the target decides about storage.
-if (builder.ExecutionContext.IsRunMode && builder.Configuration["UseVolumes"] != "false")
-{
-    postgres.WithDataVolume().WithLifetime(ContainerLifetime.Persistent);
-    cache.WithDataVolume().WithPersistence(TimeSpan.FromMinutes(15)).WithLifetime(ContainerLifetime.Persistent);
-}
+// PostgreSQL with pgvector, and Valkey: in containers, of this machine, or elsewhere. What follows is the same for all three.
+var (database, cache) = builder.AddBackends(folder);
 
 // Each service migrates the schema when it starts, under a lock, so none waits for another because of the schema.
 var embeddingService = builder.AddProject<Projects.EmbeddingService>("embedding-service")
@@ -39,6 +29,7 @@ var indexingWorker = builder.AddProject<Projects.IndexingWorker>("indexing-worke
     .WithReference(cache).WaitFor(cache)
     .WithReference(embeddingService).WaitFor(embeddingService)
     .WithEnvironment("Auth__AdminKey", adminKey)
+    .WithReplicas(2)
     .WithHttpHealthCheck("/health");
 
 var searchApi = builder.AddProject<Projects.SearchApi>("search-api")
@@ -46,10 +37,11 @@ var searchApi = builder.AddProject<Projects.SearchApi>("search-api")
     .WithReference(cache).WaitFor(cache)
     .WithReference(embeddingService).WaitFor(embeddingService)
     .WithEnvironment("Auth__AdminKey", adminKey)
+    .WithReplicas(2)
     .WithExternalHttpEndpoints()
     .WithHttpHealthCheck("/health");
 
-builder.AddProject<Projects.Dashboard>("dashboard")
+var dashboard = builder.AddProject<Projects.Dashboard>("dashboard")
     .WithReference(searchApi).WaitFor(searchApi)
     .WithReference(embeddingService)
     .WithReference(indexingWorker)
@@ -57,4 +49,12 @@ builder.AddProject<Projects.Dashboard>("dashboard")
     .WithExternalHttpEndpoints()
     .WithHttpHealthCheck("/health");
 
-builder.Build().Run();
+// What only a person at the Aspire dashboard, or an agent at its MCP server, uses.
+embeddingService.WithNamedLink("Embedding gateway", "/v1/models");
+indexingWorker.WithNamedLink("Worker", "/health");
+searchApi.WithNamedLink("API reference", "/").WithSearchCommands(adminKey);
+dashboard.WithNamedLink("Dashboard", "/").WithKeysIn(folder);
+cache.WithFlushCommand();
+builder.AddLoadGenerator(searchApi, adminKey);
+
+return await builder.RunPlatformAsync(folder, searchApi, embeddingService, indexingWorker, dashboard);

@@ -26,13 +26,14 @@ need_dotnet() {
     die "the .NET 10 SDK is missing; here is $(dotnet --list-sdks | cut -d' ' -f1 | paste -sd, -)."
 }
 
-built_dll() { printf '%s/Services/%s/bin/Release/net10.0/RagPlatform.%s.dll' "$rag_root" "$1" "$1"; }
+# folder_of PROGRAM: where its project is.
+folder_of() { if [ "$1" = AppHost ]; then echo "$rag_root/AppHost"; else echo "$rag_root/Services/$1"; fi; }
 
-# build_release [PROGRAM...]: builds programs of Services in Release (by default what run.sh needs: the node and the command line), each
-# when one of its sources is newer than its last build. One build at a time.
+built_dll() { printf '%s/bin/Release/net10.0/RagPlatform.%s.dll' "$(folder_of "$1")" "$1"; }
+
+# build_release PROGRAM...: builds programs in Release, each when one of its sources is newer than its last build. One build at a time.
 build_release() {
   local program started
-  [ $# -gt 0 ] || set -- SingleNode Cli
   for program in "$@"; do
     is_built "$program" && continue
     need_dotnet
@@ -42,10 +43,10 @@ build_release() {
     if ! is_built "$program"; then
       say "building $program (the first time, and after a change of the sources)"
       started=$(mktemp)
-      quietly dotnet build "$rag_root/Services/$program" -c Release -v q -nologo -clp:NoSummary 8<&- ||
+      quietly dotnet build "$(folder_of "$program")" -c Release -v q -nologo -clp:NoSummary 8<&- ||
         { rm -f "$started"; die "the build failed."; }
       # As old as the beginning of the build, so that a file saved meanwhile counts as newer.
-      touch -r "$started" "$rag_root/Services/$program/bin/Release/.built"
+      touch -r "$started" "$(folder_of "$program")/bin/Release/.built"
       rm -f "$started"
     fi
     exec 8<&-
@@ -54,8 +55,12 @@ build_release() {
 
 # is_built PROGRAM: whether it is built from the sources as they are. The command line needs the wire only, other programs any service.
 is_built() {
-  local stamp=$rag_root/Services/$1/bin/Release/.built sources=(Services ServiceDefaults)
-  [ "$1" != Cli ] || sources=(Services/Cli Services/Contracts)
+  local stamp sources=(Services ServiceDefaults)
+  stamp=$(folder_of "$1")/bin/Release/.built
+  case $1 in
+    Cli) sources=(Services/Cli Services/Contracts) ;;
+    AppHost) sources+=(AppHost) ;;
+  esac
   [ -e "$stamp" ] && [ -e "$(built_dll "$1")" ] || return 1
   [ -z "$(cd "$rag_root" && find "${sources[@]}" Directory.*.props global.json \
     \( -name bin -o -name obj \) -prune -o -type f -newer "$stamp" -print -quit 2>/dev/null)" ]

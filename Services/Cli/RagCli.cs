@@ -25,6 +25,7 @@ internal static class RagCli
     [
         IngestCommand.Create,
         SearchCommand.Create,
+        LoadCommand.Create,
         StatusCommand.Create,
         QueueCommand.Create,
         DeadLettersCommand.Create,

@@ -13,8 +13,14 @@ internal sealed record DataFolderFiles(string Folder)
     /// <summary>The folder of PostgreSQL.</summary>
     public string Postgres => PathOf("postgres");
 
-    /// <summary>The password of PostgreSQL; made when there is none.</summary>
+    /// <summary>The password of PostgreSQL's administrator; made when there is none.</summary>
     public string PostgresPassword => Secret("postgres.password");
+
+    /// <summary>The password of the role that the services use; made when there is none.</summary>
+    public string RolePassword => Secret("ragdb.password");
+
+    /// <summary>There as long as the launched PostgreSQL can be used: it answers before the role and the database are made.</summary>
+    public string PostgresReady => PathOf("postgres.ready");
 
     /// <summary>The folder of Valkey.</summary>
     public string Valkey => PathOf("valkey");

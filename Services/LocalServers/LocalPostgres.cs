@@ -6,10 +6,11 @@ namespace RagPlatform.LocalServers;
 
 /// <summary>How to run PostgreSQL.</summary>
 /// <param name="Folder">Its folder: <c>data</c> below it has the database, <c>server.log</c> what it prints.</param>
-/// <param name="Password">The password of the role <c>rag</c>.</param>
+/// <param name="Password">The password of the role <c>rag</c>, the administrator.</param>
+/// <param name="RolePassword">The password of the role <c>ragplatform</c>, which the services use.</param>
 /// <param name="Port">1 to 65,535; 0 for a free one.</param>
 /// <param name="Durable">False for data that nobody needs after a crash of the machine.</param>
-internal sealed record LocalPostgresOptions(string Folder, string Password, int Port = 0, bool Durable = true);
+internal sealed record LocalPostgresOptions(string Folder, string Password, string RolePassword, int Port = 0, bool Durable = true);
 
 /// <summary>
 /// A PostgreSQL server of our own: as a user without rights when the host is root, on the loopback interface only, with a password, and
@@ -20,11 +21,12 @@ internal sealed class LocalPostgres : IAsyncDisposable
     /// <summary>The database of the platform.</summary>
     public const string Database = "ragdb";
 
-    private const string Role = "rag";
-    private const int StartAttempts = 3;
+    /// <summary>The role that the services use: it owns the database, and nothing else.</summary>
+    public const string Role = "ragplatform";
 
-    private const string FindDatabaseSql = "SELECT 1 FROM pg_database WHERE datname = $1";
-    private const string CreateDatabaseSql = $"CREATE DATABASE {Database}";
+    // The superuser that the server was initialised with.
+    private const string Administrator = "rag";
+    private const int StartAttempts = 3;
 
     private static readonly StopStep[] s_stopSteps =
     [
@@ -54,6 +56,13 @@ internal sealed class LocalPostgres : IAsyncDisposable
             new ServerPlan("PostgreSQL", command, "INT", s_stopSteps, () => File.Delete(data + "/postmaster.pid"), IsReadyAsync),
             TimeProvider.System,
             logger);
+    }
+
+    /// <summary>Called when the server was started again after it had ended by itself: it has another process then.</summary>
+    public event Action? Restarted
+    {
+        add => _server.Restarted += value;
+        remove => _server.Restarted -= value;
     }
 
     /// <summary>The port on 127.0.0.1.</summary>
@@ -100,7 +109,7 @@ internal sealed class LocalPostgres : IAsyncDisposable
             try
             {
                 await postgres._server.StartAsync(cancellationToken);
-                await postgres.CreateDatabaseAsync(cancellationToken);
+                await postgres.CreateDatabaseAsync(Database, cancellationToken);
                 return postgres;
             }
             catch (LocalServerException) when (options.Port == 0 && attempt < StartAttempts)
@@ -116,15 +125,15 @@ internal sealed class LocalPostgres : IAsyncDisposable
         }
     }
 
-    /// <summary>The connection string of another database of the server, with the password.</summary>
-    public string ConnectionStringFor(string database) => new NpgsqlConnectionStringBuilder
-    {
-        Host = "127.0.0.1",
-        Port = Port,
-        Username = Role,
-        Password = _options.Password,
-        Database = database,
-    }.ConnectionString;
+    /// <summary>The connection string of another database of the server as the services use it, with the password.</summary>
+    public string ConnectionStringFor(string database) => ConnectionStringFor(database, Role, _options.RolePassword);
+
+    /// <summary>The connection string of a database of the server as its administrator, a superuser, with the password.</summary>
+    public string AdministrationConnectionStringFor(string database) => ConnectionStringFor(database, Administrator, _options.Password);
+
+    /// <summary>Makes a database that belongs to the services' role and has the extensions; one that exists is brought to that state.</summary>
+    public Task CreateDatabaseAsync(string database, CancellationToken cancellationToken) => PlatformDatabase.PrepareAsync(
+        AdministrationConnectionStringFor, database, Role, _options.RolePassword, cancellationToken);
 
     /// <summary>Stops the server in order; it can be started again.</summary>
     public Task StopAsync() => _server.StopAsync();
@@ -159,7 +168,7 @@ internal sealed class LocalPostgres : IAsyncDisposable
         {
             List<string> arguments =
             [
-                "-D", ServerCommand.FolderHandle + "/data.new", "-U", Role, "--pwfile=" + ServerCommand.FolderHandle + "/initdb.password",
+                "-D", ServerCommand.FolderHandle + "/data.new", "-U", Administrator, "--pwfile=" + ServerCommand.FolderHandle + "/initdb.password",
                 "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions",
                 .. options.Durable ? (string[])["--data-checksums"] : ["--no-sync"],
             ];
@@ -189,7 +198,7 @@ internal sealed class LocalPostgres : IAsyncDisposable
     {
         try
         {
-            await using var connection = new NpgsqlConnection(ConnectionStringFor("postgres") + ";Pooling=false;Timeout=2");
+            await using var connection = new NpgsqlConnection(AdministrationConnectionStringFor("postgres") + ";Pooling=false;Timeout=2");
             await connection.OpenAsync(cancellationToken);
             return true;
         }
@@ -204,15 +213,12 @@ internal sealed class LocalPostgres : IAsyncDisposable
         }
     }
 
-    private async Task CreateDatabaseAsync(CancellationToken cancellationToken)
+    private string ConnectionStringFor(string database, string role, string password) => new NpgsqlConnectionStringBuilder
     {
-        await using var connection = new NpgsqlConnection(ConnectionStringFor("postgres") + ";Pooling=false");
-        await connection.OpenAsync(cancellationToken);
-        await using var find = new NpgsqlCommand(FindDatabaseSql, connection) { Parameters = { new() { Value = Database } } };
-        if (await find.ExecuteScalarAsync(cancellationToken) is null)
-        {
-            await using var create = new NpgsqlCommand(CreateDatabaseSql, connection);
-            await create.ExecuteNonQueryAsync(cancellationToken);
-        }
-    }
+        Host = "127.0.0.1",
+        Port = Port,
+        Username = role,
+        Password = password,
+        Database = database,
+    }.ConnectionString;
 }

@@ -52,6 +52,13 @@ internal sealed class LocalValkey : IAsyncDisposable
             new ServerPlan("Valkey", command, "TERM", s_stopSteps, DeleteUnfinishedSaves, IsReadyAsync), TimeProvider.System, logger);
     }
 
+    /// <summary>Called when the server was started again after it had ended by itself: it has another process then.</summary>
+    public event Action? Restarted
+    {
+        add => _server.Restarted += value;
+        remove => _server.Restarted -= value;
+    }
+
     /// <summary>The port on 127.0.0.1.</summary>
     public int Port { get; }
 

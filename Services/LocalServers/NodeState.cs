@@ -23,8 +23,19 @@ internal sealed record NodeState(
     ServerState? Postgres,
     ServerState? Valkey)
 {
+    /// <summary>The login link of the Aspire dashboard; null where there is none.</summary>
+    public Uri? Aspire { get; init; }
+
     /// <summary>One value a line, so that a shell can read it too.</summary>
     public static JsonSerializerOptions JsonOptions { get; } = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    /// <summary>What somebody who started it wants to know, a line each.</summary>
+    public string Describe() => $"""
+        API        {Api}
+        Gateway    {Embedding}v1
+        Dashboard  {Dashboard}{(Aspire is null ? "" : $"\nAspire     {Aspire}")}
+        Admin key  {AdminKeyFile}
+        """;
 }
 
 /// <summary>A server that the node started.</summary>

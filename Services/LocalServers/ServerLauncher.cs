@@ -55,9 +55,19 @@ internal static class ServerLauncher
             Path.Combine(options.IsPostgres ? files.Postgres : files.Valkey, ServerCommand.LogFile), Console.Out);
         try
         {
+            if (options.IsPostgres)
+            {
+                File.Delete(files.PostgresReady);
+            }
+
             await using var server = options.IsPostgres
                 ? await StartPostgresAsync(files, options, stop.Token)
                 : await StartValkeyAsync(files, options, stop.Token);
+            if (options.IsPostgres)
+            {
+                await File.WriteAllTextAsync(files.PostgresReady, $"{options.Port}\n", stop.Token);
+            }
+
             await WaitAsync(options.Owner, stop.Token);
             return 0;
         }
@@ -70,12 +80,19 @@ internal static class ServerLauncher
         {
             return 0;
         }
+        finally
+        {
+            if (options.IsPostgres)
+            {
+                File.Delete(files.PostgresReady);
+            }
+        }
     }
 
     private static async Task<IAsyncDisposable> StartPostgresAsync(
         DataFolderFiles files, LauncherOptions options, CancellationToken cancellationToken) =>
         await LocalPostgres.StartAsync(
-            new LocalPostgresOptions(files.Postgres, files.PostgresPassword, options.Port, options.Durable),
+            new LocalPostgresOptions(files.Postgres, files.PostgresPassword, files.RolePassword, options.Port, options.Durable),
             new ConsoleLog(),
             cancellationToken);
 

@@ -33,6 +33,9 @@ internal sealed partial class SupervisedServer(ServerPlan plan, TimeProvider tim
     private ServerProcess? _process;
     private Task _watch = Task.CompletedTask;
 
+    /// <summary>Called when the server was started again after it had ended by itself.</summary>
+    public event Action? Restarted;
+
     /// <summary>The id of the running process, or null.</summary>
     public int? ProcessId => _process is { Exited.IsCompleted: false } process ? process.Id : null;
 
@@ -175,6 +178,7 @@ internal sealed partial class SupervisedServer(ServerPlan plan, TimeProvider tim
                 await StartProcessAsync(stopping);
                 pause = s_shortestPause;
                 LogRestarted(plan.Name);
+                Restarted?.Invoke();
             }
             catch (OperationCanceledException)
             {

@@ -28,6 +28,9 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly List<WebApplication> _services = [];
     private readonly Dictionary<string, string?> _settings = [];
+    private readonly Lock _state = new();
+    private DateTimeOffset _readyAt;
+    private bool _ready;
     private bool _disposed;
 
     private SingleNodeApp(SingleNodeOptions options, DataFolder folder)
@@ -75,6 +78,10 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
     /// <summary>The connection string of the database, with its password.</summary>
     public string PostgresConnectionString => _settings["ConnectionStrings:ragdb"]!;
 
+    /// <summary>The same as a superuser, where the node started the server: what no service may do is planted so.</summary>
+    public string PostgresAdministrationConnectionString =>
+        Postgres?.AdministrationConnectionStringFor(LocalPostgres.Database) ?? PostgresConnectionString;
+
     /// <summary>The connection string of Valkey, with its password; null without Valkey.</summary>
     public string? ValkeyConnectionString => _settings.GetValueOrDefault("ConnectionStrings:cache");
 
@@ -106,7 +113,7 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
             await node.StartServersAsync(cancellationToken);
             await node.StartServicesAsync(cancellationToken);
             await node.WaitUntilHealthyAsync(cancellationToken);
-            node._folder.WriteState(node.Describe());
+            node.KeepState();
             return node;
         }
         catch (Exception e)
@@ -130,7 +137,12 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         }
 
         _disposed = true;
-        _folder.RemoveState();
+        lock (_state)
+        {
+            _ready = false;
+            _folder.RemoveState();
+        }
+
         foreach (var service in Enumerable.Reverse(_services))
         {
             await StopAsync(service);
@@ -205,7 +217,9 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         {
             var files = _folder.Files;
             Postgres = await LocalPostgres.StartAsync(
-                new LocalPostgresOptions(files.Postgres, files.PostgresPassword, Durable: _options.Durable), _logger, cancellationToken);
+                new LocalPostgresOptions(files.Postgres, files.PostgresPassword, files.RolePassword, Durable: _options.Durable),
+                _logger,
+                cancellationToken);
             _settings["ConnectionStrings:ragdb"] = Postgres.ConnectionString;
 
             // Nothing stands between: see SearchOptions.PreparedStatements.
@@ -379,9 +393,41 @@ public sealed partial class SingleNodeApp : IAsyncDisposable
         await service.DisposeAsync();
     }
 
-    private NodeState Describe() => new(
+    // A server that ended and was started again is another process.
+    private void KeepState()
+    {
+        lock (_state)
+        {
+            (_ready, _readyAt) = (true, TimeProvider.System.GetUtcNow());
+        }
+
+        WriteState();
+        if (Postgres is not null)
+        {
+            Postgres.Restarted += WriteState;
+        }
+
+        if (Valkey is not null)
+        {
+            Valkey.Restarted += WriteState;
+        }
+    }
+
+    private void WriteState()
+    {
+        lock (_state)
+        {
+            if (_ready)
+            {
+                _folder.WriteState(State);
+            }
+        }
+    }
+
+    /// <summary>What <c>node.json</c> says.</summary>
+    internal NodeState State => new(
         Environment.ProcessId,
-        TimeProvider.System.GetUtcNow(),
+        _readyAt,
         ApiAddress,
         DashboardAddress,
         EmbeddingAddress,

@@ -53,11 +53,7 @@ internal static class SingleNodeCommand
         try
         {
             await using var node = await SingleNodeApp.StartAsync(Parse(args, Environment.GetEnvironmentVariable), stop.Token);
-            await Console.Out.WriteLineAsync($"""
-                API        {node.ApiAddress}
-                Dashboard  {node.DashboardAddress}
-                Admin key  {node.AdminKeyFile}
-                """);
+            await Console.Out.WriteLineAsync(node.State.Describe());
             await Task.Delay(Timeout.Infinite, stop.Token).ContinueWith(_ => { }, TaskScheduler.Default);
             return (int)SingleNodeExit.Stopped;
         }

@@ -1,4 +1,9 @@
+using Xunit.Sdk;
+using Xunit.v3;
+
 [assembly: AssemblyFixture(typeof(RagPlatform.AppHost.Tests.AppModel))]
+// One running application at a time: two would share two cores, and their figures would say nothing.
+[assembly: Parallelization(Mode = ParallelMode.None)]
 
 namespace RagPlatform.AppHost.Tests;
 
@@ -13,35 +18,58 @@ public sealed class AppModel : IAsyncLifetime
         "Parameters:admin-key=test-admin-key-0123456789abcdef",
         "Parameters:postgres-password=test-postgres-password",
         "Parameters:cache-password=test-cache-password",
+        "ConnectionStrings:ragdb=Host=database.example;Database=ragdb",
+        "ConnectionStrings:cache=cache.example:6379",
         "OPENAI_API_KEY=",
     ];
 
     private readonly List<IDistributedApplicationTestingBuilder> _builders = [];
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rag-tests-");
 
-    /// <summary>The resources of a plain <c>dotnet run</c>.</summary>
-    public IResourceCollection Default { get; private set; } = null!;
+    /// <summary>The resources with containers.</summary>
+    public IResourceCollection Containers { get; private set; } = null!;
 
-    /// <summary>The resources with <c>UseVolumes=false</c>.</summary>
+    /// <summary>The resources with containers that leave nothing behind.</summary>
     public IResourceCollection WithoutVolumes { get; private set; } = null!;
+
+    /// <summary>The resources with servers of this machine.</summary>
+    public IResourceCollection Local { get; private set; } = null!;
+
+    /// <summary>The resources with servers that exist.</summary>
+    public IResourceCollection External { get; private set; } = null!;
+
+    /// <summary>The resources with one kind of backends.</summary>
+    public IResourceCollection Of(string backends) => backends switch
+    {
+        "containers" => Containers,
+        "local" => Local,
+        _ => External,
+    };
 
     public async ValueTask InitializeAsync()
     {
-        Default = await BuildAsync();
-        WithoutVolumes = await BuildAsync("UseVolumes=false");
+        Containers = await BuildAsync("--Backends=containers");
+        WithoutVolumes = await BuildAsync("--Backends=containers", "UseVolumes=false");
+        Local = await BuildAsync("--Backends=local");
+        External = await BuildAsync("--Backends=external");
     }
 
     public async ValueTask DisposeAsync()
     {
         foreach (var builder in _builders)
         {
-            await builder.DisposeAsync();
+            // Built, but not started: the disposal of a builder alone would have its program go on.
+            await using var app = await builder.BuildAsync();
         }
+
+        _folder.Delete(recursive: true);
     }
 
     private async Task<IResourceCollection> BuildAsync(params string[] args)
     {
         using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>([.. Parameters, .. args], timeout.Token);
+        var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(
+            [.. Parameters, $"Data={_folder.FullName}", .. args], timeout.Token);
         _builders.Add(builder);
         return builder.Resources;
     }

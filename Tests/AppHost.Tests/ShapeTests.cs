@@ -1,19 +1,69 @@
 namespace RagPlatform.AppHost.Tests;
 
-/// <summary>What the AppHost consists of.</summary>
+/// <summary>What the AppHost consists of: the same names, references, waits and health checks, wherever the servers come from.</summary>
 public sealed class ShapeTests(AppModel model)
 {
+    private static readonly string[] s_servers = ["postgres", "ragdb", "cache"];
+    private static readonly string[] s_services = ["embedding-service", "indexing-worker", "search-api", "dashboard"];
+
+    public static TheoryData<string> Backends => ["containers", "local", "external"];
+
     [Theory]
-    [InlineData("postgres", typeof(PostgresServerResource))]
-    [InlineData("ragdb", typeof(PostgresDatabaseResource))]
-    [InlineData("cache", typeof(RedisResource))]
-    [InlineData("embedding-service", typeof(ProjectResource))]
-    [InlineData("indexing-worker", typeof(ProjectResource))]
-    [InlineData("search-api", typeof(ProjectResource))]
-    [InlineData("dashboard", typeof(ProjectResource))]
-    [InlineData("admin-key", typeof(ParameterResource))]
-    [InlineData("openai-api-key", typeof(ParameterResource))]
-    public void Resources_EachName_IsOfItsType(string name, Type type) => Assert.IsType(type, Find(name));
+    [MemberData(nameof(Backends))]
+    public void Resources_EachName_IsThereAndChecked(string backends)
+    {
+        foreach (var name in s_servers.Concat(s_services))
+        {
+            var resource = Find(name, backends);
+
+            // The server behind an external database is somebody else's: the database says how it is.
+            Assert.True(
+                resource.Annotations.OfType<HealthCheckAnnotation>().Any() || (backends, name) == ("external", "postgres"),
+                $"{name} has no health check.");
+        }
+
+        Assert.All(s_services, name => Assert.IsType<ProjectResource>(Find(name, backends)));
+        Assert.True(Assert.IsType<ParameterResource>(Find("admin-key", backends)).Secret);
+        Assert.True(Assert.IsType<ParameterResource>(Find("openai-api-key", backends)).Secret);
+    }
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public void Service_WaitsForAndReferences_WhatItNeeds(string backends)
+    {
+        Requires("embedding-service", ["ragdb", "cache"], []);
+        Requires("indexing-worker", ["ragdb", "cache", "embedding-service"], []);
+        Requires("search-api", ["ragdb", "cache", "embedding-service"], []);
+        Requires("dashboard", ["search-api"], ["embedding-service", "indexing-worker"]);
+
+        void Requires(string service, string[] awaited, string[] referenced)
+        {
+            var resource = Find(service, backends);
+            var waits = resource.Annotations.OfType<WaitAnnotation>()
+                .Where(wait => wait.WaitType == WaitType.WaitUntilHealthy).Select(wait => wait.Resource.Name).ToHashSet();
+            // WaitFor of a database adds a wait for its server.
+            waits.Remove("postgres");
+            Assert.Equal(awaited.Order(), waits.Order());
+            var references = resource.Annotations.OfType<ResourceRelationshipAnnotation>()
+                .Where(relation => relation.Type == "Reference").Select(relation => relation.Resource.Name).ToHashSet();
+            Assert.Superset(awaited.Concat(referenced).ToHashSet(), references);
+        }
+    }
+
+    [Theory]
+    [InlineData("embedding-service", false, 1)]
+    [InlineData("indexing-worker", false, 2)]
+    [InlineData("search-api", true, 2)]
+    [InlineData("dashboard", true, 1)]
+    public void Service_EndpointsAndReplicas_AreAsUsersAndLoadNeed(string service, bool external, int replicas)
+    {
+        var resource = Find(service);
+
+        var endpoints = resource.Annotations.OfType<EndpointAnnotation>().ToArray();
+        Assert.NotEmpty(endpoints);
+        Assert.All(endpoints, endpoint => Assert.Equal(external, endpoint.IsExternal));
+        Assert.Equal(replicas, resource.Annotations.OfType<ReplicaAnnotation>().LastOrDefault()?.Replicas ?? 1);
+    }
 
     // pgvector's image for PostgreSQL 17: with 18 the data moved to another folder, which WithDataVolume does not know for this image.
     [Theory]
@@ -27,57 +77,6 @@ public sealed class ShapeTests(AppModel model)
         Assert.NotEqual("latest", annotation.Tag);
         Assert.Equal(tag ?? annotation.Tag, annotation.Tag);
     }
-
-    [Theory]
-    [InlineData("embedding-service", "ragdb", "cache")]
-    [InlineData("indexing-worker", "ragdb", "cache", "embedding-service")]
-    [InlineData("search-api", "ragdb", "cache", "embedding-service")]
-    [InlineData("dashboard", "search-api")]
-    public void Service_WaitsFor_WhatItNeedsAtStart(string service, params string[] dependencies)
-    {
-        var waits = Find(service).Annotations.OfType<WaitAnnotation>()
-            .Where(wait => wait.WaitType == WaitType.WaitUntilHealthy)
-            .Select(wait => wait.Resource.Name);
-
-        Assert.Subset(waits.ToHashSet(), dependencies.ToHashSet());
-    }
-
-    [Theory]
-    [InlineData("embedding-service", "ragdb", "cache")]
-    [InlineData("indexing-worker", "ragdb", "cache", "embedding-service")]
-    [InlineData("search-api", "ragdb", "cache", "embedding-service")]
-    [InlineData("dashboard", "search-api", "embedding-service", "indexing-worker")]
-    public void Service_References_WhatItCalls(string service, params string[] dependencies)
-    {
-        var references = Find(service).Annotations.OfType<ResourceRelationshipAnnotation>()
-            .Where(relation => relation.Type == "Reference")
-            .Select(relation => relation.Resource.Name);
-
-        Assert.Subset(references.ToHashSet(), dependencies.ToHashSet());
-    }
-
-    [Theory]
-    [InlineData("embedding-service", false)]
-    [InlineData("indexing-worker", false)]
-    [InlineData("search-api", true)]
-    [InlineData("dashboard", true)]
-    public void Service_HttpEndpoints_AreExternalWhereUsersCall(string service, bool external)
-    {
-        var endpoints = Find(service).Annotations.OfType<EndpointAnnotation>().ToArray();
-
-        Assert.NotEmpty(endpoints);
-        Assert.All(endpoints, endpoint => Assert.Equal(external, endpoint.IsExternal));
-    }
-
-    [Theory]
-    [InlineData("postgres")]
-    [InlineData("ragdb")]
-    [InlineData("cache")]
-    [InlineData("embedding-service")]
-    [InlineData("indexing-worker")]
-    [InlineData("search-api")]
-    [InlineData("dashboard")]
-    public void Resource_Health_IsChecked(string name) => Assert.NotEmpty(Find(name).Annotations.OfType<HealthCheckAnnotation>());
 
     [Theory]
     [InlineData("postgres", "/var/lib/postgresql/data")]
@@ -97,17 +96,55 @@ public sealed class ShapeTests(AppModel model)
     [InlineData("cache")]
     public void Container_UseVolumesFalse_LeavesNothingBehind(string name)
     {
-        var resource = Find(name, model.WithoutVolumes);
+        var resource = Assert.Single(model.WithoutVolumes, resource => resource.Name == name);
 
         Assert.Empty(resource.Annotations.OfType<ContainerMountAnnotation>());
         Assert.DoesNotContain(
             resource.Annotations.OfType<ContainerLifetimeAnnotation>(), annotation => annotation.Lifetime == ContainerLifetime.Persistent);
     }
 
+    [Fact]
+    public async Task Local_Arguments_HaveNoSecret()
+    {
+        foreach (var name in (string[])["postgres", "cache"])
+        {
+            var context = new CommandLineArgsCallbackContext([]);
+            foreach (var callback in Find(name, "local").Annotations.OfType<CommandLineArgsCallbackAnnotation>())
+            {
+                await callback.Callback(context);
+            }
+
+            Assert.Contains("--data", context.Args);
+            Assert.DoesNotContain(context.Args, argument => argument.ToString()!.Contains("password", StringComparison.OrdinalIgnoreCase));
+        }
+    }
+
     [Theory]
-    [InlineData("admin-key")]
-    [InlineData("openai-api-key")]
-    public void Parameter_Keys_AreSecret(string name) => Assert.True(Assert.IsType<ParameterResource>(Find(name)).Secret);
+    [MemberData(nameof(Backends))]
+    public void Commands_OfPeopleAndAgents_AskForConfirmationAndAreVisibleToBoth(string backends)
+    {
+        foreach (var (name, commands) in (ReadOnlySpan<(string, string[])>)
+            [("cache", ["flush"]), ("search-api", ["reindex-all", "replay-dead-letters", "ingest-samples"])])
+        {
+            foreach (var command in commands)
+            {
+                var annotation = Assert.Single(
+                    Find(name, backends).Annotations.OfType<ResourceCommandAnnotation>(), annotation => annotation.Name == command);
+                Assert.NotNull(annotation.ConfirmationMessage);
+                Assert.NotNull(annotation.DisplayDescription);
+                Assert.True(annotation.Visibility.HasFlag(ResourceCommandVisibility.UI | ResourceCommandVisibility.Api));
+            }
+        }
+    }
+
+    [Fact]
+    public void Load_IsStartedByHandAndNotDeployed()
+    {
+        var load = Find("load");
+
+        Assert.Single(load.Annotations.OfType<ExplicitStartupAnnotation>());
+        Assert.Same(ManifestPublishingCallbackAnnotation.Ignore, Assert.Single(load.Annotations.OfType<ManifestPublishingCallbackAnnotation>()));
+    }
 
     [Fact]
     public async Task OpenAiKey_NotConfigured_IsEmptyInsteadOfMissing()
@@ -125,6 +162,5 @@ public sealed class ShapeTests(AppModel model)
         Assert.Equal("test-admin-key-0123456789abcdef", await parameter.GetValueAsync(TestContext.Current.CancellationToken));
     }
 
-    private IResource Find(string name, IResourceCollection? resources = null) =>
-        Assert.Single(resources ?? model.Default, resource => resource.Name == name);
+    private IResource Find(string name, string backends = "containers") => Assert.Single(model.Of(backends), resource => resource.Name == name);
 }

@@ -1,11 +1,16 @@
 using Microsoft.Extensions.Options;
 using RagPlatform.EmbeddingService.Caching;
+using RagPlatform.Storage;
 
 namespace RagPlatform.EmbeddingService.Operations;
 
 /// <summary>After a start, brings the most frequent queries into memory.</summary>
 internal sealed partial class CacheWarmer(
-    CacheOperations cache, IOptions<EmbeddingCacheOptions> options, TimeProvider time, ILogger<CacheWarmer> logger) : BackgroundService
+    CacheOperations cache,
+    IOptions<EmbeddingCacheOptions> options,
+    TimeProvider time,
+    ILogger<CacheWarmer> logger,
+    SchemaMigrator? schema = null) : BackgroundService
 {
     private const int Attempts = 10;
 
@@ -17,9 +22,14 @@ internal sealed partial class CacheWarmer(
             return;
         }
 
+        if (schema is not null)
+        {
+            await schema.Ready.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
         for (var attempt = 1; attempt <= Attempts; attempt++)
         {
-            // The schema, and the connection to Valkey, are made while the service starts.
+            // The connection to Valkey is made while the service starts.
             await Task.Delay(TimeSpan.FromSeconds(Math.Min(attempt, 5)), time, stoppingToken);
             try
             {

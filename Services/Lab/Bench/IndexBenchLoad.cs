@@ -138,7 +138,8 @@ internal static class IndexBenchLoad
         var (large, elsewhere) = (
             (await workspaces.FindAsync(Large, bench.CancellationToken).ConfigureAwait(false))!,
             (await workspaces.FindAsync(Small, bench.CancellationToken).ConfigureAwait(false))!);
-        await new FaultPlanter(dataSource).PlantAsync(
+        await using var administrator = StorageDataSource.Create(node.App.PostgresAdministrationConnectionString);
+        await new FaultPlanter(administrator).PlantAsync(
             large.WorkspaceId, space, elsewhere.WorkspaceId, other, bench.CancellationToken).ConfigureAwait(false);
         var found = await doctor.CheckAsync(
             null, await spaces.ListAsync(bench.CancellationToken).ConfigureAwait(false), bench.CancellationToken).ConfigureAwait(false);

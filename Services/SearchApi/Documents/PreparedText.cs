@@ -135,10 +135,10 @@ internal sealed record PreparedText(string Text, IReadOnlyList<PreparedChunkRow>
         var (field, message) = string.IsNullOrWhiteSpace(chunk.Text) ? ("text", "A chunk must have a text.")
             : chunk.Text.Length > DocumentLimits.MaxChunkLength
                 ? ("text", Number($"A chunk has at most {DocumentLimits.MaxChunkLength} characters; this one has {chunk.Text.Length}."))
-            : DocumentRules.CheckText(chunk.Text) is { } wrongText ? ("text", wrongText)
+            : WireText.Check(chunk.Text) is { } wrongText ? ("text", wrongText)
             : chunk.Heading.Length > DocumentLimits.MaxTitleLength
                 ? ("heading", Number($"A heading has at most {DocumentLimits.MaxTitleLength} characters; this one has {chunk.Heading.Length}."))
-            : DocumentRules.CheckText(chunk.Heading) is { } wrongHeading ? ("heading", wrongHeading)
+            : WireText.Check(chunk.Heading) is { } wrongHeading ? ("heading", wrongHeading)
             : chunk.Overlap < 0 || chunk.Overlap >= chunk.Text.Length ? ("overlap", "Expected 0 or more, and fewer than the chunk has characters.")
             : chunk.Start < 0 ? ("start", "Expected 0 or more.")
             : derived && chunk.Start is not null ? ("start", "It says a place in the document's text: put that too, or leave this out.")
@@ -152,10 +152,12 @@ internal sealed record PreparedText(string Text, IReadOnlyList<PreparedChunkRow>
     }
 
     // Without a place of its own, a chunk is the next one of its text.
+    // What a chunk repeats is not looked at: within a table it is the header, which stands elsewhere.
     private static int Find(PreparedChunk chunk, string text, int from) =>
         chunk.Start is not { } start
             ? from <= text.Length ? text.IndexOf(chunk.Text, from, StringComparison.Ordinal) : -1
-            : start <= text.Length && text.AsSpan(start).StartsWith(chunk.Text, StringComparison.Ordinal) ? start : -1;
+            : start + chunk.Overlap <= text.Length
+                && text.AsSpan(start + chunk.Overlap).StartsWith(chunk.Text.AsSpan(chunk.Overlap), StringComparison.Ordinal) ? start : -1;
 
     private static string Number(FormattableString message) => message.ToString(CultureInfo.InvariantCulture);
 }

@@ -6,10 +6,15 @@ namespace RagPlatform.Storage;
 /// <summary>Reads what an index build may use. The server can be elsewhere: only SQL is asked, and only what its role may read.</summary>
 internal static class BuildResourceReader
 {
+    // Who may be asked about the machine: the function that a local server gets from its installer, or the files themselves.
     private const string SettingsSql = """
         SELECT pg_size_bytes(current_setting('maintenance_work_mem')), current_setting('max_parallel_maintenance_workers')::int,
-               current_setting('dynamic_shared_memory_type')
+               current_setting('dynamic_shared_memory_type'),
+               coalesce(has_function_privilege(to_regprocedure('rag_host_file(text)'), 'EXECUTE'), false),
+               pg_has_role('pg_read_server_files', 'USAGE')
         """;
+
+    private const string HostFileSql = "SELECT rag_host_file($1)";
 
     // For members of pg_read_server_files only. The parts of a file: those in /proc have no length.
     private const string MountsSql = "SELECT pg_read_file('/proc/mounts', 0, 1000000, true)";
@@ -32,26 +37,36 @@ internal static class BuildResourceReader
         long memory;
         int workers;
         string type;
+        bool hasFunction, mayReadFiles;
         await using (var command = new NpgsqlCommand(SettingsSql, connection))
         await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
         {
             await reader.ReadAsync(cancellationToken);
             (memory, workers, type) = (reader.GetInt64(0), reader.GetInt32(1), reader.GetString(2));
+            (hasFunction, mayReadFiles) = (reader.GetBoolean(3), reader.GetBoolean(4));
         }
 
-        var machine = await TryAsync(connection, MemorySql, cancellationToken);
+        // Asked without the right, each would be an error in the server's log.
+        if (!hasFunction && !mayReadFiles)
+        {
+            return new(memory, workers, null, null);
+        }
+
+        Task<string?> AskAsync(string name, string sql) => TryAsync(connection, hasFunction ? HostFileSql : sql, hasFunction ? name : null, cancellationToken);
+
+        var machine = await AskAsync("memory", MemorySql);
         var available = Kilobytes(machine, "MemAvailable:");
         if (available is not null
-            && long.TryParse(await TryAsync(connection, LimitSql, cancellationToken), CultureInfo.InvariantCulture, out var limit)
-            && long.TryParse(await TryAsync(connection, LimitUsedSql, cancellationToken), CultureInfo.InvariantCulture, out var used))
+            && long.TryParse(await AskAsync("memory-limit", LimitSql), CultureInfo.InvariantCulture, out var limit)
+            && long.TryParse(await AskAsync("memory-used", LimitUsedSql), CultureInfo.InvariantCulture, out var used))
         {
             available = Math.Min(available.Value, Math.Max(0, limit - used));
         }
 
         long? free = null;
         if (type == "posix"
-            && SharedMemorySize(await TryAsync(connection, MountsSql, cancellationToken), Kilobytes(machine, "MemTotal:")) is { } size
-            && long.TryParse(await TryAsync(connection, SharedMemoryUsedSql, cancellationToken), CultureInfo.InvariantCulture, out var taken))
+            && SharedMemorySize(await AskAsync("mounts", MountsSql), Kilobytes(machine, "MemTotal:")) is { } size
+            && long.TryParse(await AskAsync("shared-memory-used", SharedMemoryUsedSql), CultureInfo.InvariantCulture, out var taken))
         {
             free = Math.Max(0, size - taken);
         }
@@ -88,11 +103,17 @@ internal static class BuildResourceReader
         return long.TryParse(number, CultureInfo.InvariantCulture, out var kilobytes) ? kilobytes * 1024 : null;
     }
 
-    private static async Task<string?> TryAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    private static async Task<string?> TryAsync(
+        NpgsqlConnection connection, string sql, string? parameter, CancellationToken cancellationToken)
     {
         try
         {
             await using var command = new NpgsqlCommand(sql, connection);
+            if (parameter is not null)
+            {
+                command.Parameters.Add(new() { Value = parameter });
+            }
+
             return await command.ExecuteScalarAsync(cancellationToken) as string;
         }
         catch (PostgresException)

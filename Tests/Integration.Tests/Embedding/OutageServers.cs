@@ -30,7 +30,7 @@ public sealed class OutageServers : IAsyncDisposable
     {
         Requirements.NeedPostgres();
         return _postgres = await LocalPostgres.StartAsync(
-            new LocalPostgresOptions(Path.Combine(_folder.FullName, "postgres"), "secret", Durable: false), NullLogger.Instance, cancellationToken);
+            new LocalPostgresOptions(Path.Combine(_folder.FullName, "postgres"), "secret", "role", Durable: false), NullLogger.Instance, cancellationToken);
     }
 
     /// <summary>PostgreSQL's processes: each connection is one of its own.</summary>

@@ -25,7 +25,8 @@ public sealed class DoctorTests(TestDatabase database) : IClassFixture<TestDatab
         await WorkerHost.WaitUntilIdleAsync(database);
         Assert.True((await doctor.CheckAsync(null, false, cancellationToken)).Healthy);
 
-        await new FaultPlanter(database.DataSource).PlantAsync(workspace.Id, workspace.Space, other.Id, other.Space, cancellationToken);
+        await using var administrator = StorageDataSource.Create(database.AdministrationConnectionString + ";Pooling=false");
+        await new FaultPlanter(administrator).PlantAsync(workspace.Id, workspace.Space, other.Id, other.Space, cancellationToken);
 
         var found = await doctor.CheckAsync(null, repair: true, cancellationToken);
 

@@ -16,7 +16,7 @@ public sealed class IndexBuildTests(TestDatabase database) : IClassFixture<TestD
         // A role that may not read the machine's files cannot foresee it. No machine has so much: PostgreSQL says that it "could not resize
         // shared memory segment", as it does in a container with 64 MB.
         var space = await CreateAsync(31);
-        await WorkerHost.ExecuteAsync(database, $"""
+        await WorkerHost.ExecuteAsAdministratorAsync(database, $"""
             CREATE ROLE index_builder LOGIN PASSWORD 'builder';
             GRANT SELECT ON ALL TABLES IN SCHEMA public TO index_builder;
             GRANT CREATE ON SCHEMA public TO index_builder;

@@ -86,6 +86,14 @@ internal sealed class WorkerHost : IAsyncDisposable
         await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
     }
 
+    /// <summary>What no service may do.</summary>
+    public static async Task ExecuteAsAdministratorAsync(TestDatabase database, string sql)
+    {
+        await using var dataSource = NpgsqlDataSource.Create(database.AdministrationConnectionString + ";Pooling=false");
+        await using var command = dataSource.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+    }
+
     /// <summary>A vector that says which text it is of.</summary>
     public static float[] VectorOf(string text, int dimensions)
     {

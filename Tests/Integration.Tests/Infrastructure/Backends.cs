@@ -73,7 +73,12 @@ public sealed class Backends : IAsyncLifetime
         }
 
         var name = $"{_prefix}_{Interlocked.Increment(ref _count)}";
-        await AdministerAsync($"CREATE DATABASE {name} TEMPLATE {(migrated ? Template : "template0")}");
+        await AdministerAsync($"CREATE DATABASE {name} TEMPLATE {(migrated ? Template : "template0")}{Owner}");
+        if (!migrated && _postgres is not null)
+        {
+            await _postgres.CreateDatabaseAsync(name, CancellationToken.None);
+        }
+
         lock (_databases)
         {
             _databases.Add(name);
@@ -111,10 +116,10 @@ public sealed class Backends : IAsyncLifetime
     {
         _folder ??= Directory.CreateTempSubdirectory("rag-tests-");
         _postgres = await LocalPostgres.StartAsync(
-            new LocalPostgresOptions(Path.Combine(_folder.FullName, "postgres"), _prefix, Durable: false),
+            new LocalPostgresOptions(Path.Combine(_folder.FullName, "postgres"), _prefix, _prefix, Durable: false),
             NullLogger.Instance,
             TestContext.Current.CancellationToken);
-        return _postgres.ConnectionStringFor("postgres");
+        return _postgres.AdministrationConnectionStringFor("postgres");
     }
 
     private async Task<string> StartValkeyAsync()
@@ -141,7 +146,13 @@ public sealed class Backends : IAsyncLifetime
                 return;
             }
 
-            await AdministerAsync($"CREATE DATABASE {Template}");
+            // Another order of texts than that of their bytes, as servers elsewhere have it: what relies on the one or the other shows here.
+            await AdministerAsync($"CREATE DATABASE {Template} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'");
+            if (_postgres is not null)
+            {
+                await _postgres.CreateDatabaseAsync(Template, CancellationToken.None);
+            }
+
             // Without a pool: a database with an open connection cannot be copied.
             await using (var dataSource = NpgsqlDataSource.Create(ConnectionStringFor(Template) + ";Pooling=false"))
             {
@@ -156,8 +167,19 @@ public sealed class Backends : IAsyncLifetime
         }
     }
 
+    /// <summary>A database's connection string as somebody who may do everything: faults that no service could make are planted so.</summary>
+    public string AdministrationConnectionStringFor(string connectionString) =>
+        new NpgsqlConnectionStringBuilder(_administration) { Database = new NpgsqlConnectionStringBuilder(connectionString).Database }.ConnectionString;
+
+    // As in an installation: the services' role owns its database, and is no superuser.
+    private string Owner => _postgres is null ? "" : " OWNER " + LocalPostgres.Role;
+
     private string ConnectionStringFor(string database) =>
-        new NpgsqlConnectionStringBuilder(_administration) { Database = database, IncludeErrorDetail = true }.ConnectionString;
+        new NpgsqlConnectionStringBuilder(_postgres?.ConnectionStringFor(database) ?? _administration)
+        {
+            Database = database,
+            IncludeErrorDetail = true,
+        }.ConnectionString;
 
     private async Task AdministerAsync(string sql)
     {

@@ -21,6 +21,9 @@ public sealed class TestDatabase(Backends backends) : IAsyncLifetime
     /// <summary>The database's connection string.</summary>
     public string ConnectionString => _connectionString ?? throw backends.Missing();
 
+    /// <summary>The database's connection string as a superuser.</summary>
+    public string AdministrationConnectionString => backends.AdministrationConnectionStringFor(ConnectionString);
+
     /// <summary>A pool of connections to the database.</summary>
     public NpgsqlDataSource DataSource => _dataSource ??= StorageDataSource.Create(ConnectionString);
 

@@ -2,8 +2,8 @@ using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using RagPlatform.Integration.Tests.Infrastructure;
-using RagPlatform.SingleNode;
 using RagPlatform.LocalServers;
+using RagPlatform.Storage;
 
 namespace RagPlatform.Integration.Tests.SingleNode;
 
@@ -32,6 +32,62 @@ public sealed class LocalPostgresTests : IDisposable
         var wrong = postgres.ConnectionString + ";Password=wrong";
         var error = await Assert.ThrowsAsync<PostgresException>(() => ScalarAsync(wrong, "SELECT 1"));
         Assert.Equal(PostgresErrorCodes.InvalidPassword, error.SqlState);
+    }
+
+    [Fact]
+    public async Task Start_ServicesRole_OwnsItsDatabaseAndIsNoSuperuser()
+    {
+        await using var postgres = await StartAsync();
+
+        Assert.Equal(
+            "f,f,f,f,f",
+            await ScalarAsync(
+                postgres.ConnectionString,
+                "SELECT concat_ws(',', rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls) FROM pg_roles WHERE rolname = current_user"));
+        Assert.Equal(
+            LocalPostgres.Role,
+            await ScalarAsync(postgres.ConnectionString, "SELECT datdba::regrole::text FROM pg_database WHERE datname = 'ragdb'"));
+        await using (var dataSource = NpgsqlDataSource.Create(postgres.ConnectionString))
+        {
+            Assert.NotEmpty(await SchemaMigrator.MigrateAsync(dataSource, SchemaFile.All, Cancelled));
+        }
+
+        // What it may know of the machine is what an index build needs.
+        Assert.Contains("MemAvailable:", (string?)await ScalarAsync(postgres.ConnectionString, "SELECT rag_host_file('memory')"), StringComparison.Ordinal);
+        var refused = await Assert.ThrowsAsync<PostgresException>(
+            () => ScalarAsync(postgres.ConnectionString, "SELECT pg_read_file('/etc/passwd')"));
+        Assert.Equal(PostgresErrorCodes.InsufficientPrivilege, refused.SqlState);
+    }
+
+    [Fact]
+    public async Task Start_DatabaseOfAnEarlierVersion_IsHandedToTheServicesRole()
+    {
+        await using (var first = await StartAsync())
+        {
+            // As it was: the administrator made, and owned, everything.
+            var administrator = first.AdministrationConnectionStringFor("ragdb");
+            await ScalarAsync(administrator, "ALTER DATABASE ragdb OWNER TO rag");
+            await using var dataSource = NpgsqlDataSource.Create(administrator + ";Pooling=false");
+            await SchemaMigrator.MigrateAsync(dataSource, SchemaFile.All, Cancelled);
+            await ScalarAsync(administrator, "DROP FUNCTION rag_host_file(text)");
+            await ScalarAsync(administrator, "CREATE TABLE kept AS SELECT 42 AS answer");
+        }
+
+        await using var second = await StartAsync();
+
+        Assert.Equal(42, await ScalarAsync(second.ConnectionString, "SELECT answer FROM kept"));
+        Assert.Equal(
+            0L,
+            await ScalarAsync(
+                second.ConnectionString,
+                """
+                SELECT (SELECT count(*) FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relowner <> 'ragplatform'::regrole)
+                     + (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND proowner <> 'ragplatform'::regrole
+                           AND proname <> 'rag_host_file'
+                           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = pg_proc.oid AND d.deptype = 'e'))
+                """));
+        // It can be migrated further, as only an owner can.
+        await ScalarAsync(second.ConnectionString, "ALTER TABLE documents ADD COLUMN later int");
     }
 
     [Fact]
@@ -158,5 +214,5 @@ public sealed class LocalPostgresTests : IDisposable
     private static bool IsAlive(int process) => Directory.Exists($"/proc/{process}/cwd");
 
     private Task<LocalPostgres> StartAsync() => LocalPostgres.StartAsync(
-        new LocalPostgresOptions(Path.Combine(_folder.FullName, "postgres"), "secret", Durable: false), NullLogger.Instance, Cancelled);
+        new LocalPostgresOptions(Path.Combine(_folder.FullName, "postgres"), "secret", "role", Durable: false), NullLogger.Instance, Cancelled);
 }

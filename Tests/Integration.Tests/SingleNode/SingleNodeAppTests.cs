@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -38,6 +39,17 @@ public sealed class SingleNodeAppTests
             Assert.Equal(node.ApiAddress, new Uri(state.RootElement.GetProperty("api").GetString()!));
             Assert.StartsWith("rag_", node.AdminKey, StringComparison.Ordinal);
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, Mode(node.AdminKeyFile));
+
+            // A server that crashed is another process soon, and the file says which.
+            node.Valkey.Crash();
+            var since = Stopwatch.StartNew();
+            while (ReadValkey(folder) == valkey && since.Elapsed < TimeSpan.FromSeconds(30))
+            {
+                await Task.Delay(100, Cancelled);
+            }
+
+            Assert.NotEqual(valkey, ReadValkey(folder));
+            Assert.Equal(node.Valkey.ProcessId, ReadValkey(folder));
         }
 
         Assert.False(Directory.Exists(folder));
@@ -120,6 +132,12 @@ public sealed class SingleNodeAppTests
         Assert.Null(node.Valkey);
         var client = RagClient.Create(node.ApiAddress, node.AdminKey);
         Assert.Equal("here", (await client.CreateWorkspaceAsync(new WorkspaceCreate("here"), Cancelled)).Name);
+    }
+
+    private static int ReadValkey(string folder)
+    {
+        using var state = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "node.json")));
+        return state.RootElement.GetProperty("valkey").GetProperty("processId").GetInt32();
     }
 
     private static UnixFileMode Mode(string path) =>

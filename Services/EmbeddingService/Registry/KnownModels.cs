@@ -65,8 +65,8 @@ internal static class KnownModels
     public static IReadOnlyList<ModelDefinition> All { get; } =
     [
         HashingModel,
-        Packaged(PackagedModels.MiniLm, "sentence-transformers", "In process, free, without download. Semantic, English; reads 256 tokens of a text."),
-        Packaged(PackagedModels.Arctic, "snowflake", "In process, free, without download. Semantic, English, has a prompt for queries; reads 512 tokens of a text."),
+        Packaged(PackagedModels.MiniLm, "sentence-transformers", "In process, free, without download. Semantic, English; reads windows of 256 tokens."),
+        Packaged(PackagedModels.Arctic, "snowflake", "In process, free, without download. Semantic, English, has a prompt for queries; reads windows of 512 tokens."),
         new("text-embedding-3-large", "openai", new EmbeddingSpace("text-embedding-3-large", "", 3072), 0.13m, "OpenAI's most accurate; takes fewer dimensions on request.")
         {
             AcceptsDimensions = true,

@@ -5,7 +5,6 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RagPlatform.ServiceDefaults.Auth;
-using RagPlatform.ServiceDefaults.Connections;
 using RagPlatform.ServiceDefaults.Health;
 using RagPlatform.ServiceDefaults.Http;
 using RagPlatform.ServiceDefaults.Telemetry;
@@ -37,7 +36,6 @@ public static class ServiceDefaultsExtensions
         // It would log every probe of a dependency that is away; HealthLog says each change once.
         builder.Quieten("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
         builder.Services.AddSingleton<HealthLog>();
-        builder.Services.TryAddSingleton<DiskFullSign>();
         builder.Services.AddSingleton<IValidateOptions<DrainOptions>, DrainOptionsValidator>();
         builder.Services.AddOptions<DrainOptions>().BindConfiguration(DrainOptions.Section).ValidateOnStart();
         builder.Services.AddSingleton<Drain>();

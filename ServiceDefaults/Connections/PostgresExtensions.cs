@@ -74,7 +74,7 @@ public static class PostgresExtensions
                 configureDataSource?.Invoke(dataSource);
             });
         builder.Services.TryAddSingleton(TimeProvider.System);
-        builder.Services.TryAddSingleton<DiskFullSign>();
+        builder.Services.AddSingleton<DatabaseCondition>();
         builder.Services.AddSingleton<PostgresHealthCheck>();
         builder.Services.AddHealthChecks().AddCheck<PostgresHealthCheck>(
             CheckName, HealthStatus.Unhealthy, tags: [], timeout: s_checkTimeout);

@@ -4,25 +4,11 @@ using Npgsql;
 
 namespace RagPlatform.ServiceDefaults.Connections;
 
-/// <summary>Remembers for a while that a write was refused because the database's disk is full: no probe could find that out without writing.</summary>
-internal sealed class DiskFullSign(TimeProvider time)
-{
-    private static readonly TimeSpan s_memory = TimeSpan.FromSeconds(30);
-
-    private long _notedAt = long.MinValue;
-
-    /// <summary>Whether it was noted a short while ago.</summary>
-    public bool IsUp => Interlocked.Read(ref _notedAt) is var at && at != long.MinValue && time.GetElapsedTime(at) < s_memory;
-
-    /// <summary>A write was refused.</summary>
-    public void Note() => Interlocked.Exchange(ref _notedAt, time.GetTimestamp());
-}
-
 /// <summary>
 /// Asks PostgreSQL for an answer, over a connection that it keeps: neither a pool that others have emptied nor a connection that was opened long ago says
 /// anything about the server. The answer is there within a second, whatever the server does; probes at the same time share one.
 /// </summary>
-internal sealed class PostgresHealthCheck(NpgsqlDataSource dataSource, DiskFullSign diskFull, TimeProvider time) : IHealthCheck, IDisposable
+internal sealed class PostgresHealthCheck(NpgsqlDataSource dataSource, DatabaseCondition condition, TimeProvider time) : IHealthCheck, IDisposable
 {
     // The empty statement: a round trip that needs no plan, no snapshot and no rights.
     private const string EmptyStatement = ";";
@@ -53,8 +39,8 @@ internal sealed class PostgresHealthCheck(NpgsqlDataSource dataSource, DiskFullS
 
         return trouble is not null
             ? new(context.Registration.FailureStatus, trouble)
-            : diskFull.IsUp
-                ? HealthCheckResult.Degraded("The database's disk is full: nothing can be written, what only reads goes on.")
+            : condition.IsDiskFull
+                ? HealthCheckResult.Degraded("PostgreSQL's disk is full: nothing can be written, what only reads goes on.")
                 : HealthCheckResult.Healthy();
     }
 

@@ -20,6 +20,7 @@ internal sealed class WorkerIdentity
 internal sealed partial class DocumentIndexer(
     TaskQueue queue,
     WorkspaceRestStore rests,
+    DatabaseCondition database,
     IndexStore store,
     EmbeddingBatcher batcher,
     IndexCommitter committer,
@@ -209,6 +210,11 @@ internal sealed partial class DocumentIndexer(
     {
         try
         {
+            if (failure is not null)
+            {
+                database.Note(failure);
+            }
+
             switch (failure)
             {
                 case null:
@@ -217,6 +223,9 @@ internal sealed partial class DocumentIndexer(
                     break;
                 case OperationCanceledException when inWork.TokenOf(task).IsCancellationRequested:
                     metrics.Discarded("taken_away");
+
+                    // A pause that came while the task was locked has left it to us.
+                    await queue.ReleaseAsync(identity.Id, [task], TimeSpan.Zero, cancellationToken);
                     break;
                 case SpaceUnavailableException e:
                     LogUnavailable(space!.Id, e.Cause, e.Message);

@@ -19,6 +19,7 @@ internal sealed class WorkerIdentity
 internal sealed partial class DocumentIndexer(
     TaskQueue queue,
     WorkspaceRestStore rests,
+    DatabaseCondition database,
     IndexStore store,
     EmbeddingBatcher batcher,
     IndexCommitter committer,
@@ -242,6 +243,11 @@ internal sealed partial class DocumentIndexer(
     {
         try
         {
+            if (failure is not null)
+            {
+                database.Note(failure);
+            }
+
             switch (failure)
             {
                 case null:

@@ -191,6 +191,43 @@ public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDat
     }
 
     [Fact]
+    public async Task Put_TextThatTheDatabaseAlwaysTakesTooLongFor_IsDeadLetteredAndOthersAreIndexed()
+    {
+        await WorkerHost.ExecuteAsync(database, """
+            CREATE FUNCTION too_slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'canceling statement' USING ERRCODE = '57014'; END $$;
+            CREATE TRIGGER too_slow BEFORE INSERT ON chunks FOR EACH ROW WHEN (NEW.text LIKE '%TOO SLOW%') EXECUTE FUNCTION too_slow()
+            """);
+        await using var worker = await WorkerHost.StartAsync(database);
+        var workspace = await TestWorkspace.CreateAsync(database, "too_slow");
+
+        await workspace.PutAsync(("a", "One."), ("b", "TOO SLOW."), ("c", "Three."));
+        await WorkerHost.WaitUntilIdleAsync(database, seconds: 30);
+
+        Assert.Equal(2, await workspace.CountAsync("chunks"));
+        Assert.Equal(1, await workspace.CountAsync("dead_letters"));
+        Assert.Equal("timeout", await WorkerHost.QueryAsync<string>(database, $"SELECT cause FROM dead_letters WHERE workspace_id = {workspace.Id}"));
+    }
+
+    [Fact]
+    public async Task Put_DocumentOfHundredsOfPassages_IsVisibleAtOnceThoughItIsWrittenInParts()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var workspace = await TestWorkspace.CreateAsync(database, "large_document");
+        await workspace.PutPreparedAsync("large", "", [.. Enumerable.Range(0, 450).Select(i => ($"Passage {i}.", (float[]?)null))]);
+
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        var seen = new HashSet<long>();
+        while (!seen.Contains(450))
+        {
+            seen.Add(await workspace.CountAsync("chunks"));
+            limit.Token.ThrowIfCancellationRequested();
+        }
+
+        Assert.Subset(new HashSet<long> { 0, 450 }, seen);
+        Assert.Equal(450, await WorkerHost.QueryAsync<long>(database, $"SELECT count(*) FROM {workspace.Space.VectorTable} WHERE workspace_id = {workspace.Id}"));
+    }
+
+    [Fact]
     public async Task Put_ChangedWhileItIsInWork_TheNewTextWins()
     {
         await using var worker = await WorkerHost.StartAsync(database);

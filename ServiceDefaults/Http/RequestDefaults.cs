@@ -1,4 +1,6 @@
 using System.ComponentModel.DataAnnotations;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
@@ -50,8 +52,18 @@ internal static class RequestDefaults
 
         // A body that cannot be read reaches the exception handler, which names the field, instead of ending as an empty 400.
         builder.Services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
-        builder.Services.AddProblemDetails(options => options.CustomizeProblemDetails = context =>
-            context.ProblemDetails.Instance ??= context.HttpContext.Request.Path);
+        builder.Services.AddProblemDetails(options => options.CustomizeProblemDetails = Customize);
         builder.Services.AddExceptionHandler<RequestExceptionHandler>();
+        builder.Services.AddSingleton<IStartupFilter, RequestTargetFilter>();
+    }
+
+    private static void Customize(ProblemDetailsContext context)
+    {
+        context.ProblemDetails.Instance ??= context.HttpContext.Request.Path;
+        if (context.ProblemDetails is HttpValidationProblemDetails validation)
+        {
+            validation.Errors = validation.Errors.ToDictionary(
+                e => FieldNames.ToJsonPath(e.Key), e => Array.ConvertAll(e.Value, FieldNames.WithoutMemberName));
+        }
     }
 }

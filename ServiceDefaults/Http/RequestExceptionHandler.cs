@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
@@ -24,7 +23,7 @@ internal sealed partial class RequestExceptionHandler(
             return true;
         }
 
-        if (Describe(exception) is not { } problem)
+        if (Describe(context, exception) is not { } problem)
         {
             LogFailed(logger, context.Request.Method, context.GetEndpoint()?.DisplayName ?? "(no endpoint)", exception);
             problem = new() { Status = StatusCodes.Status500InternalServerError };
@@ -40,15 +39,11 @@ internal sealed partial class RequestExceptionHandler(
     }
 
     /// <summary>The problem that an exception stands for, or <see langword="null"/> where it is our own fault.</summary>
-    internal static ProblemDetails? Describe(Exception exception) => exception switch
+    private static ProblemDetails? Describe(HttpContext context, Exception exception) => exception switch
     {
-        BadHttpRequestException { InnerException: JsonException json } bad => new HttpValidationProblemDetails(
-            new Dictionary<string, string[]> { [Field(json)] = [Sentence(json)] })
-        {
-            Status = bad.StatusCode,
-            Title = "The request body is not what this endpoint expects.",
-        },
-        BadHttpRequestException bad => new() { Status = bad.StatusCode, Detail = bad.Message },
+        _ when UnreadableRequest.Describe(context, exception) is var (field, message) =>
+            new HttpValidationProblemDetails(new Dictionary<string, string[]> { [field] = [message] }) { Status = StatusCodes.Status400BadRequest },
+        BadHttpRequestException bad => new() { Status = bad.StatusCode },
         _ => DatabaseFailure.Classify(exception) switch
         {
             DatabaseTrouble.Away => Unavailable(
@@ -62,24 +57,6 @@ internal sealed partial class RequestExceptionHandler(
 
     private static ProblemDetails Unavailable(string title, string detail) =>
         new() { Status = StatusCodes.Status503ServiceUnavailable, Title = title, Detail = detail };
-
-    // "$.documents[3].metadata" becomes "documents[3].metadata"; a body that is no JSON at all has no path.
-    private static string Field(JsonException json) =>
-        json.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : "body";
-
-    // The parser's own sentence ends with " Path: $.x | LineNumber: 0 | BytePositionInLine: 5.": the path is the key already.
-    private static string Sentence(JsonException json)
-    {
-        // This one names our own types, which mean nothing to the caller.
-        if (json.Message.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal))
-        {
-            return "The value is not of the type that is expected here.";
-        }
-
-        var end = json.Message.IndexOf(" Path: ", StringComparison.Ordinal);
-        var text = end > 0 ? json.Message[..end] : json.Message;
-        return json.LineNumber is { } line ? $"{text} (line {line + 1})" : text;
-    }
 
     [LoggerMessage(1, LogLevel.Error, "{Method} {Endpoint} failed")]
     private static partial void LogFailed(ILogger logger, string method, string endpoint, Exception exception);

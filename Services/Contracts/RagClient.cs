@@ -25,7 +25,10 @@ public sealed class RagApiException(HttpStatusCode status, string title, IReadOn
     public IReadOnlyDictionary<string, string[]> Errors { get; } = errors;
 }
 
-/// <summary>The search API, typed. Every call throws <see cref="RagApiException"/> when the API answers an error.</summary>
+/// <summary>
+/// The search API, typed. Every call throws <see cref="RagApiException"/> when the API answers an error, and, before anything is sent, for a name or
+/// an id that a path cannot carry.
+/// </summary>
 /// <param name="http">Its base address is the API's; its authorization header carries the key.</param>
 public sealed partial class RagClient(HttpClient http)
 {
@@ -51,8 +54,11 @@ public sealed partial class RagClient(HttpClient http)
         SendAsync<Page<Workspace>>(HttpMethod.Get, $"v1/workspaces?limit={limit}{Cursor(cursor)}", null, null, cancellationToken);
 
     /// <summary>Deletes a workspace with all that it owns; false if there is none of that name.</summary>
-    public Task<bool> DeleteWorkspaceAsync(string workspace, CancellationToken cancellationToken = default) =>
-        DeleteAsync($"v1/workspaces/{Escape(workspace)}", null, cancellationToken);
+    /// <param name="workspace">The workspace.</param>
+    /// <param name="confirm">Its name once more, as whoever wants it gone has said it: the API refuses another one.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    public Task<bool> DeleteWorkspaceAsync(string workspace, string confirm, CancellationToken cancellationToken = default) =>
+        DeleteAsync($"v1/workspaces/{Escape(workspace)}?confirm={Uri.EscapeDataString(confirm)}", null, cancellationToken);
 
     /// <summary>Creates an API key of a workspace. The answer is the only one that carries the secret.</summary>
     public Task<ApiKey> CreateApiKeyAsync(string workspace, ApiKeyCreate key, CancellationToken cancellationToken = default) =>
@@ -130,10 +136,19 @@ public sealed partial class RagClient(HttpClient http)
         }
     }
 
-    private static string Escape(string segment) => Uri.EscapeDataString(segment);
+    // Uri takes "." and ".." out of a path, however they are written: the request would go to another address.
+    private static string Escape(string workspace) => workspace is null or "" or "." or ".."
+        ? throw Refused("workspace", WorkspaceCreate.NameRule)
+        : Uri.EscapeDataString(workspace);
 
     // Slashes of an id stay slashes: the route takes the rest of the path.
-    private static string EscapeId(string id) => string.Join('/', id.Split('/').Select(Uri.EscapeDataString));
+    private static string EscapeId(string id) => DocumentIds.Check(id) is { } wrong
+        ? throw Refused("id", wrong)
+        : string.Join('/', id.Split('/').Select(Uri.EscapeDataString));
+
+    // As the API would answer it, before anything is sent.
+    private static RagApiException Refused(string field, string message) =>
+        new(HttpStatusCode.BadRequest, "The request is not valid.", new Dictionary<string, string[]> { [field] = [message] });
 
     private static string DocumentPath(string workspace, string id) => $"v1/workspaces/{Escape(workspace)}/documents/{EscapeId(id)}";
 

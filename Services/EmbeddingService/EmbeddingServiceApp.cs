@@ -1,8 +1,10 @@
+using RagPlatform.Contracts;
 using RagPlatform.EmbeddingService.Operations;
 using RagPlatform.EmbeddingService.Wire;
 using RagPlatform.ServiceDefaults;
 using RagPlatform.ServiceDefaults.Auth;
 using RagPlatform.ServiceDefaults.Connections;
+using RagPlatform.ServiceDefaults.Http;
 using RagPlatform.Storage;
 
 namespace RagPlatform.EmbeddingService;
@@ -33,12 +35,15 @@ public static class EmbeddingServiceApp
             var (type, code) = ErrorWriter.Describe(context.Response.StatusCode);
             return ErrorWriter.WriteAsync(context, context.Response.StatusCode, $"{problem.Title} {problem.Detail}".Trim(), type, code: code);
         });
+        builder.Services.ConfigureHttpJsonOptions(json => WireRules.Apply(json.SerializerOptions));
+        builder.Services.Configure<RefusalOptions>(refusal => refusal.Write = ErrorWriter.WriteAsync);
         builder.AddEmbedding();
 
         var app = builder.Build();
         app.UseMiddleware<ErrorMiddleware>();
         app.UseAuthentication();
         app.UseAuthorization();
+        app.UseKnownParameters();
         app.MapDefaultEndpoints();
         app.MapEmbeddings();
         app.MapOperations();

@@ -38,13 +38,16 @@ internal static partial class EmbeddingServiceExtensions
         });
         services.AddCaching();
         services.AddBudgets();
+        services.AddSingleton<EndpointCaller>();
         services.AddSingleton<ProviderCaller>();
         services.AddSingleton<VectorFetcher>();
         services.AddSingleton<EmbeddingGateway>();
         services.AddHostedService<ModelAnnouncement>();
         services.AddHostedService<LocalWarmUp>();
         services.AddSingleton<ModelAliases>();
+        services.AddSingleton<CachePurge>();
         services.AddHosted<RegistryUpdater>();
+        services.AddHosted<ImpostorWatch>();
         services.AddSingleton<IValidateOptions<CanaryOptions>, CanaryOptionsValidator>();
         services.AddOptions<CanaryOptions>().BindConfiguration(CanaryOptions.Section).ValidateOnStart();
         services.AddHosted<CanaryCheck>();
@@ -61,7 +64,7 @@ internal static partial class EmbeddingServiceExtensions
         services.AddSingleton(provider =>
         {
             var options = provider.GetRequiredService<IOptions<EmbeddingCacheOptions>>().Value;
-            return new MemoryTier(options.MemoryEntries, options.MemoryBytes, options.MemoryTtl, provider.GetRequiredService<TimeProvider>());
+            return new MemoryTier(options.MemoryEntries, options.MemoryBytes, options.MemoryTtl, options.MemoryMaxAge, provider.GetRequiredService<TimeProvider>());
         });
         services.AddSingleton<ValkeyTier>();
         services.AddSingleton<ValkeyLeases>();

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Ask;
 using RagPlatform.SearchApi.Documents;
@@ -12,6 +11,7 @@ using RagPlatform.SearchApi.Workspaces;
 using RagPlatform.ServiceDefaults;
 using RagPlatform.ServiceDefaults.Auth;
 using RagPlatform.ServiceDefaults.Connections;
+using RagPlatform.ServiceDefaults.Http;
 using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi;
@@ -52,6 +52,7 @@ public static class SearchApiApp
         app.UseAuthentication();
         app.UseRateLimiter();
         app.UseAuthorization();
+        app.UseKnownParameters();
         app.UseMiddleware<WorkspaceResolution>();
         app.MapDefaultEndpoints();
         app.MapReference();
@@ -84,9 +85,6 @@ public static class SearchApiApp
     internal static void ConfigureJson(JsonSerializerOptions options)
     {
         RagJson.Configure(options);
-        options.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
-        options.AllowDuplicateProperties = false;
-        options.RespectNullableAnnotations = true;
-        options.NumberHandling = JsonNumberHandling.Strict;
+        WireRules.Apply(options);
     }
 }

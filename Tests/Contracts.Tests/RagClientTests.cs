@@ -23,6 +23,57 @@ public sealed class RagClientTests
         Assert.Equal(new DocumentWrite("x", 7, IndexingState.Queued, true), write);
     }
 
+    [Theory]
+    [InlineData("..")]
+    [InlineData("x/../..")]
+    [InlineData(".")]
+    [InlineData("")]
+    [InlineData("a%2Fb")]
+    [InlineData("a\nb")]
+    public async Task Document_AnIdThatAPathCannotCarry_IsRefusedBeforeAnythingIsSent(string id)
+    {
+        var server = new Server(HttpStatusCode.NoContent, "");
+
+        foreach (var call in (Func<Task>[])
+            [
+                () => server.Client.DeleteDocumentAsync("w", id, null, Cancellation),
+                () => server.Client.PutDocumentAsync("w", id, new("t"), null, Cancellation),
+                () => server.Client.FindDocumentAsync("w", id, Cancellation),
+                () => server.Client.FindDocumentIndexingAsync("w", id, Cancellation),
+            ])
+        {
+            var refused = await Assert.ThrowsAsync<RagApiException>(call);
+            Assert.Equal(HttpStatusCode.BadRequest, refused.Status);
+            Assert.Single(refused.Errors["id"]);
+        }
+
+        Assert.Null(server.Request);
+    }
+
+    [Theory]
+    [InlineData("..")]
+    [InlineData(".")]
+    [InlineData("")]
+    public async Task Workspace_ANameThatAPathCannotCarry_IsRefusedBeforeAnythingIsSent(string name)
+    {
+        var server = new Server(HttpStatusCode.NoContent, "");
+
+        await Assert.ThrowsAsync<RagApiException>(() => server.Client.DeleteWorkspaceAsync(name, name, Cancellation));
+        await Assert.ThrowsAsync<RagApiException>(() => server.Client.PauseIndexingAsync(name, Cancellation));
+
+        Assert.Null(server.Request);
+    }
+
+    [Fact]
+    public async Task DeleteWorkspace_WhatWasSaidToConfirmIt_IsSentAsItIs()
+    {
+        var server = new Server(HttpStatusCode.NoContent, "");
+
+        await server.Client.DeleteWorkspaceAsync("docs", "other&x", Cancellation);
+
+        Assert.Equal("http://api.test/v1/workspaces/docs?confirm=other%26x", server.Request!.RequestUri!.AbsoluteUri);
+    }
+
     [Fact]
     public async Task Search_AProblem_NamesTheField()
     {

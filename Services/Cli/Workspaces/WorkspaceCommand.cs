@@ -102,15 +102,15 @@ internal static class WorkspaceCommand
                 }
 
                 var documents = (await client.GetIndexingAsync(workspace, cancellationToken)).Documents;
-                var question = $"Delete workspace '{Markup.Escape(workspace)}' with its {documents:N0} documents?";
-                var prompt = new ConfirmationPrompt(question) { DefaultValue = false };
-                if (!await prompt.ShowAsync(context.Environment.ErrorConsole(), cancellationToken))
+                var prompt = new TextPrompt<string>(
+                    $"This deletes workspace '{Markup.Escape(workspace)}' with its {documents:N0} documents. Type its name to go on:") { AllowEmpty = true };
+                if ((await prompt.ShowAsync(context.Environment.ErrorConsole(), cancellationToken)).Trim() != workspace)
                 {
-                    return ExitCode.Failure;
+                    throw new CliException("that is another name: nothing was deleted.");
                 }
             }
 
-            if (!await client.DeleteWorkspaceAsync(workspace, cancellationToken))
+            if (!await client.DeleteWorkspaceAsync(workspace, workspace, cancellationToken))
             {
                 throw new CliException($"there is no workspace '{workspace}'. 'rag workspace list' shows what there is.");
             }

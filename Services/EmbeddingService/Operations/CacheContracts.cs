@@ -31,7 +31,7 @@ internal sealed record CacheInvalidate(
     string? Model = null,
     [property: MaxLength(2048)] IReadOnlyList<string>? Texts = null,
     bool All = false,
-    [property: Range(1, 315_360_000)] long? OlderThanSeconds = null,
+    [property: Range(typeof(long), "1", "315360000")] long? OlderThanSeconds = null,
     int? Dimensions = null);
 
 /// <summary>What was removed, by tier. What is in the memory of other replicas ends with its TTL.</summary>

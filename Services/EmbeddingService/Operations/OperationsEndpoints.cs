@@ -1,10 +1,12 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
+using RagPlatform.Contracts;
 using RagPlatform.EmbeddingService.Budgets;
 using RagPlatform.EmbeddingService.Registry;
 using RagPlatform.EmbeddingService.Wire;
 using RagPlatform.ServiceDefaults.Auth;
+using RagPlatform.ServiceDefaults.Http;
 using RagPlatform.Storage;
 
 namespace RagPlatform.EmbeddingService.Operations;
@@ -12,6 +14,8 @@ namespace RagPlatform.EmbeddingService.Operations;
 /// <summary>What an operator can look at and change: cache, usage, budgets, models, aliases. All of it needs the admin key.</summary>
 internal static class OperationsEndpoints
 {
+    private static readonly JsonSerializerOptions s_settings = WireRules.Apply(new(RegistryUpdater.Json));
+
     public static void MapOperations(this IEndpointRouteBuilder app)
     {
         var admin = app.MapGroup("/v1").RequireAuthorization(AuthExtensions.AdminPolicy);
@@ -94,11 +98,12 @@ internal static class OperationsEndpoints
         ModelOptions model;
         try
         {
-            model = settings.Deserialize<ModelOptions>(RegistryUpdater.Json)!;
+            model = settings.Deserialize<ModelOptions>(s_settings) ?? throw GatewayException.Invalid("Expected a model's settings, as an object.", null);
         }
         catch (JsonException e)
         {
-            throw GatewayException.Invalid("The settings are not those of a model: " + e.Message, e.Path);
+            var (field, message) = UnreadableRequest.Describe(e, typeof(ModelOptions));
+            throw GatewayException.Invalid($"The settings are not those of a model: {field}: {message}", field);
         }
 
         model.Name = name;
@@ -163,7 +168,9 @@ internal static class OperationsEndpoints
         var results = new List<ValidationResult>();
         return Validator.TryValidateObject(request, new ValidationContext(request), results, validateAllProperties: true)
             ? request
-            : throw GatewayException.Invalid(results[0].ErrorMessage ?? "The request is not valid.", results[0].MemberNames.FirstOrDefault());
+            : throw GatewayException.Invalid(
+                FieldNames.WithoutMemberName(results[0].ErrorMessage ?? "The request is not valid."),
+                FieldNames.ToJsonPath(results[0].MemberNames.FirstOrDefault() ?? ""));
     }
 }
 

@@ -24,6 +24,9 @@ internal sealed record ModelDefinition(string Name, string OwnedBy, EmbeddingSpa
     /// <summary>The type of endpoint that serves it by default; null for local models.</summary>
     public ProviderType? Type { get; init; }
 
+    /// <summary>Whether it is computed in this process.</summary>
+    public bool InProcess => Cheap || Type == ProviderType.Local;
+
     /// <summary>What a number of tokens costs, in millionths of a US dollar, rounded up.</summary>
     public long Cost(long tokens) => (long)Math.Ceiling(tokens * PricePerMillionTokens);
 }

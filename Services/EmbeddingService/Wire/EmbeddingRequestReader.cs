@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Text;
 using System.Text.Json;
 
 namespace RagPlatform.EmbeddingService.Wire;
@@ -38,7 +39,7 @@ internal static class EmbeddingRequestReader
 
     internal static EmbeddingRequest Parse(ReadOnlySequence<byte> body)
     {
-        var reader = new Utf8JsonReader(body);
+        var reader = new Utf8JsonReader(WithoutByteOrderMark(body));
         try
         {
             var request = ReadObject(ref reader);
@@ -49,6 +50,20 @@ internal static class EmbeddingRequestReader
             // InvalidOperationException: a string that is no valid UTF-8, or half a surrogate pair.
             throw NotJson();
         }
+    }
+
+    // RFC 8259 lets a parser ignore it, and some clients write one.
+    private static ReadOnlySequence<byte> WithoutByteOrderMark(ReadOnlySequence<byte> body)
+    {
+        var mark = Encoding.UTF8.Preamble;
+        Span<byte> start = stackalloc byte[mark.Length];
+        if (body.Length < mark.Length)
+        {
+            return body;
+        }
+
+        body.Slice(0, mark.Length).CopyTo(start);
+        return start.SequenceEqual(mark) ? body.Slice(mark.Length) : body;
     }
 
     private static EmbeddingRequest ReadObject(ref Utf8JsonReader reader)

@@ -1,4 +1,5 @@
 using RagPlatform.ServiceDefaults.Connections;
+using RagPlatform.ServiceDefaults.Http;
 
 namespace RagPlatform.EmbeddingService.Wire;
 
@@ -38,7 +39,9 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, ILogger<Erro
                 context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
                 return Task.CompletedTask;
             case BadHttpRequestException bad:
-                return ErrorWriter.WriteAsync(context, bad.StatusCode, bad.Message, "invalid_request_error");
+                return UnreadableRequest.Describe(context, bad) is var (field, message)
+                    ? ErrorWriter.WriteAsync(context, bad.StatusCode, $"{field}: {message}", "invalid_request_error", field)
+                    : ErrorWriter.WriteAsync(context, bad.StatusCode, Sentence(context, bad.StatusCode), "invalid_request_error");
             case var _ when DatabaseFailure.Classify(exception) != DatabaseTrouble.None:
                 LogUpstream(StatusCodes.Status503ServiceUnavailable, exception.GetType().Name);
                 return ErrorWriter.WriteAsync(context, new GatewayException(
@@ -58,6 +61,7 @@ internal sealed partial class ErrorMiddleware(RequestDelegate next, ILogger<Erro
     private static string Sentence(HttpContext context, int status) => status switch
     {
         StatusCodes.Status404NotFound => $"Unknown request URL: {context.Request.Method} {context.Request.Path}. Only embeddings and models are served here.",
+        StatusCodes.Status413PayloadTooLarge => "The request is too large.",
         StatusCodes.Status405MethodNotAllowed => $"Not allowed to {context.Request.Method} on {context.Request.Path}.",
         _ => $"The request was refused with status {status}.",
     };

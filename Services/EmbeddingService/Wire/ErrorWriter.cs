@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Microsoft.AspNetCore.Mvc;
 using RagPlatform.Contracts;
 
 namespace RagPlatform.EmbeddingService.Wire;
@@ -45,6 +46,16 @@ internal static class ErrorWriter
         }
 
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+    }
+
+    /// <summary>Writes what was refused before a handler was reached; the first field that is wrong becomes OpenAI's <c>param</c>.</summary>
+    public static Task WriteAsync(HttpContext context, ProblemDetails problem)
+    {
+        var status = problem.Status ?? context.Response.StatusCode;
+        var (type, code) = Describe(status);
+        var (param, messages) = (problem as HttpValidationProblemDetails)?.Errors.FirstOrDefault() ?? default;
+        var message = messages?.FirstOrDefault() ?? $"{problem.Title} {problem.Detail}".Trim();
+        return WriteAsync(context, status, message, type, param, code);
     }
 
     /// <summary>The type and code that OpenAI uses for a status that was decided elsewhere: authentication, body limits, routing.</summary>

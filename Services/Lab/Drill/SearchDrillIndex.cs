@@ -134,7 +134,7 @@ internal sealed class SearchDrillIndex
 
         await WaitForPlanAsync(Promoted, a => a.Plan == "hnsw-workspace").ConfigureAwait(false);
         _bench.Progress("the workspace has an index of its own; deleting it");
-        await _node.Client.DeleteWorkspaceAsync(Promoted, _bench.CancellationToken).ConfigureAwait(false);
+        await _node.Client.DeleteWorkspaceAsync(Promoted, Promoted, _bench.CancellationToken).ConfigureAwait(false);
         var store = _services.GetRequiredService<PartialIndexStore>();
         await WaitUntilAsync(
             "the index of a deleted workspace was dropped",

@@ -90,7 +90,7 @@ internal sealed class RetrievalEvaluation(FigureRun run, RagClient client, BeirC
         using var timeout = new CancellationTokenSource(s_cleanUp, run.Context.Environment.Time);
         try
         {
-            await client.DeleteWorkspaceAsync(workspace, timeout.Token);
+            await client.DeleteWorkspaceAsync(workspace, workspace, timeout.Token);
         }
         catch (Exception e) when (e is RagApiException or HttpRequestException or OperationCanceledException or TimeoutException)
         {

@@ -124,7 +124,7 @@ internal static class DocumentEndpoints
     internal static async Task<Results<Ok<Document>, StatusCodeHttpResult, ValidationProblem, ProblemHttpResult>> GetAsync(
         CurrentWorkspace workspace, DocumentId id, DocumentStore documents, HttpContext context, CancellationToken cancellationToken)
     {
-        if (DocumentRules.CheckId(id.Value) is { } wrong)
+        if (DocumentIds.Check(id.Value) is { } wrong)
         {
             return ApiProblems.Invalid("id", wrong);
         }
@@ -154,7 +154,7 @@ internal static class DocumentEndpoints
     internal static async Task<Results<NoContent, Accepted, ValidationProblem, ProblemHttpResult>> DeleteAsync(
         CurrentWorkspace workspace, DocumentId id, DocumentWriter writer, HttpContext context, CancellationToken cancellationToken)
     {
-        if (DocumentRules.CheckId(id.Value) is { } wrong)
+        if (DocumentIds.Check(id.Value) is { } wrong)
         {
             return ApiProblems.Invalid("id", wrong);
         }
@@ -195,9 +195,9 @@ internal static class DocumentEndpoints
     private static void Check(
         Dictionary<string, string[]> errors, string prefix, string id, string idField, string title, string? text, bool chunked, JsonElement? metadata)
     {
-        Add(idField, DocumentRules.CheckId(id));
-        Add("title", DocumentRules.CheckText(title));
-        Add("text", text is not null ? DocumentRules.CheckText(text)
+        Add(idField, DocumentIds.Check(id));
+        Add("title", WireText.Check(title));
+        Add("text", text is not null ? WireText.Check(text)
             : chunked ? null
             : "A text is required, and must not be null, where no chunks are put.");
         Add("metadata", DocumentRules.CheckMetadata(metadata));

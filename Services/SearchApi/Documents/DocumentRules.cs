@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
@@ -6,74 +5,11 @@ using RagPlatform.Contracts;
 
 namespace RagPlatform.SearchApi.Documents;
 
-/// <summary>What a document must keep to beyond the lengths of its fields: what PostgreSQL can store and a path can name.</summary>
+/// <summary>What metadata must keep to beyond <see cref="WireRules"/>.</summary>
 internal static class DocumentRules
 {
     /// <summary>Levels of objects and arrays in metadata, the metadata itself included.</summary>
     public const int MaxMetadataDepth = 32;
-
-    // jsonb keeps numbers exactly: one of few characters can stand for a million digits.
-    private const int MaxExponent = 400;
-
-    private static readonly SearchValues<char> s_surrogates = SearchValues.Create([.. Enumerable.Range(0xD800, 0x800).Select(c => (char)c)]);
-
-    /// <summary>What is wrong with an id, or null.</summary>
-    public static string? CheckId(string? id)
-    {
-        if (string.IsNullOrWhiteSpace(id))
-        {
-            return "An id must not be empty.";
-        }
-
-        if (id.Length > DocumentLimits.MaxIdLength)
-        {
-            return $"An id has at most {DocumentLimits.MaxIdLength} characters; this one has {id.Length}.";
-        }
-
-        if (id.Any(char.IsControl))
-        {
-            return "An id must not contain control characters.";
-        }
-
-        if (id.Contains("%2F", StringComparison.OrdinalIgnoreCase))
-        {
-            return "An id must not contain '%2F': in a path it could not be told from '/'.";
-        }
-
-        if (id.Split('/').Any(segment => segment is "." or ".."))
-        {
-            return "An id must not contain '.' or '..' between slashes: paths are normalised on their way.";
-        }
-
-        return CheckText(id);
-    }
-
-    /// <summary>What is wrong with a text, or null.</summary>
-    public static string? CheckText(string text)
-    {
-        var nul = text.IndexOf('\0', StringComparison.Ordinal);
-        if (nul >= 0)
-        {
-            return string.Create(CultureInfo.InvariantCulture, $"NUL characters (U+0000) cannot be stored; the first is at character {nul + 1}.");
-        }
-
-        for (var i = text.AsSpan().IndexOfAny(s_surrogates); i >= 0 && i < text.Length; i++)
-        {
-            if (!char.IsSurrogate(text[i]))
-            {
-                continue;
-            }
-
-            if (i + 1 == text.Length || !char.IsSurrogatePair(text[i], text[i + 1]))
-            {
-                return string.Create(CultureInfo.InvariantCulture, $"There is half of a surrogate pair at character {i + 1}.");
-            }
-
-            i++;
-        }
-
-        return null;
-    }
 
     /// <summary>What is wrong with metadata, or null.</summary>
     public static string? CheckMetadata(JsonElement? metadata)
@@ -95,75 +31,25 @@ internal static class DocumentRules
                 CultureInfo.InvariantCulture, $"Metadata has at most {DocumentLimits.MaxMetadataBytes} bytes of JSON; this has {size}.");
         }
 
-        return CheckValue(value, depth: 1);
+        return CheckDepth(value, depth: 1);
     }
 
     /// <summary>Metadata as JSON text; none is an empty object.</summary>
     public static string ToJson(JsonElement? metadata) =>
         metadata is { ValueKind: JsonValueKind.Object } value ? value.GetRawText() : "{}";
 
-    private static string? CheckValue(JsonElement value, int depth)
+    private static string? CheckDepth(JsonElement value, int depth)
     {
         if (depth > MaxMetadataDepth)
         {
             return $"Metadata is nested too deeply: at most {MaxMetadataDepth} levels.";
         }
 
-        switch (value.ValueKind)
+        return value.ValueKind switch
         {
-            case JsonValueKind.Object:
-                foreach (var property in value.EnumerateObject())
-                {
-                    if (CheckString(() => property.Name) is { } wrongName)
-                    {
-                        return wrongName;
-                    }
-
-                    if (CheckValue(property.Value, depth + 1) is { } wrong)
-                    {
-                        return wrong;
-                    }
-                }
-
-                return null;
-            case JsonValueKind.Array:
-                foreach (var item in value.EnumerateArray())
-                {
-                    if (CheckValue(item, depth + 1) is { } wrong)
-                    {
-                        return wrong;
-                    }
-                }
-
-                return null;
-            case JsonValueKind.String:
-                return CheckString(() => value.GetString()!);
-            case JsonValueKind.Number:
-                return CheckNumber(value.GetRawText());
-            default:
-                return null;
-        }
-    }
-
-    // A JsonElement decodes its strings when they are read: only then it shows that they are no Unicode.
-    private static string? CheckString(Func<string> read)
-    {
-        try
-        {
-            return CheckText(read());
-        }
-        catch (InvalidOperationException)
-        {
-            return "A string is not valid Unicode.";
-        }
-    }
-
-    private static string? CheckNumber(string number)
-    {
-        var e = number.AsSpan().IndexOfAny('e', 'E');
-        var fits = number.Length <= MaxExponent
-            && (e < 0 || (int.TryParse(number.AsSpan(e + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var exponent)
-                && Math.Abs(exponent) <= MaxExponent));
-        return fits ? null : $"A number is out of range: at most {MaxExponent} digits.";
+            JsonValueKind.Object => value.EnumerateObject().Select(p => CheckDepth(p.Value, depth + 1)).FirstOrDefault(wrong => wrong is not null),
+            JsonValueKind.Array => value.EnumerateArray().Select(item => CheckDepth(item, depth + 1)).FirstOrDefault(wrong => wrong is not null),
+            _ => null,
+        };
     }
 }

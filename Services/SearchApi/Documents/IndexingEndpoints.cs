@@ -36,7 +36,7 @@ internal static class IndexingEndpoints
     internal static async Task<Results<Ok<DocumentIndexing>, ValidationProblem, ProblemHttpResult>> GetDocumentAsync(
         CurrentWorkspace workspace, DocumentId id, IndexingStatusStore status, WorkspaceRestStore rests, CancellationToken cancellationToken)
     {
-        if (DocumentRules.CheckId(id.Value) is { } wrong)
+        if (DocumentIds.Check(id.Value) is { } wrong)
         {
             return ApiProblems.Invalid("id", wrong);
         }

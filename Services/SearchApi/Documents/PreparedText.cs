@@ -135,10 +135,10 @@ internal sealed record PreparedText(string Text, IReadOnlyList<PreparedChunkRow>
         var (field, message) = string.IsNullOrWhiteSpace(chunk.Text) ? ("text", "A chunk must have a text.")
             : chunk.Text.Length > DocumentLimits.MaxChunkLength
                 ? ("text", Number($"A chunk has at most {DocumentLimits.MaxChunkLength} characters; this one has {chunk.Text.Length}."))
-            : DocumentRules.CheckText(chunk.Text) is { } wrongText ? ("text", wrongText)
+            : WireText.Check(chunk.Text) is { } wrongText ? ("text", wrongText)
             : chunk.Heading.Length > DocumentLimits.MaxTitleLength
                 ? ("heading", Number($"A heading has at most {DocumentLimits.MaxTitleLength} characters; this one has {chunk.Heading.Length}."))
-            : DocumentRules.CheckText(chunk.Heading) is { } wrongHeading ? ("heading", wrongHeading)
+            : WireText.Check(chunk.Heading) is { } wrongHeading ? ("heading", wrongHeading)
             : chunk.Overlap < 0 || chunk.Overlap >= chunk.Text.Length ? ("overlap", "Expected 0 or more, and fewer than the chunk has characters.")
             : chunk.Start < 0 ? ("start", "Expected 0 or more.")
             : derived && chunk.Start is not null ? ("start", "It says a place in the document's text: put that too, or leave this out.")

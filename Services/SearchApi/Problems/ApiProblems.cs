@@ -1,13 +1,12 @@
 using System.Globalization;
-using System.Text;
-using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
+using RagPlatform.ServiceDefaults.Http;
 
 namespace RagPlatform.SearchApi.Problems;
 
 /// <summary>The problems (RFC 9457) that the API answers.</summary>
-internal static partial class ApiProblems
+internal static class ApiProblems
 {
     /// <summary>400: fields that are not what they must be.</summary>
     /// <param name="errors">Sentences by the field's path in the request, as <c>documents[3].id</c>.</param>
@@ -35,39 +34,5 @@ internal static partial class ApiProblems
     }
 
     /// <summary>Writes a problem outside of an endpoint.</summary>
-    public static async Task WriteAsync(HttpContext context, ProblemDetails problem)
-    {
-        context.Response.StatusCode = problem.Status ?? StatusCodes.Status500InternalServerError;
-        var problems = context.RequestServices.GetRequiredService<IProblemDetailsService>();
-        if (!await problems.TryWriteAsync(new() { HttpContext = context, ProblemDetails = problem }))
-        {
-            // The caller accepts no JSON; a problem that nobody can read helps less than one of the wrong type.
-            await context.Response.WriteAsJsonAsync(problem, problem.GetType(), options: null, "application/problem+json");
-        }
-    }
-
-    /// <summary>
-    /// The path of a field as JSON has it: <c>Documents[3].Id</c> becomes <c>documents[3].id</c>. Validation names members as C# does.
-    /// </summary>
-    public static string ToJsonPath(string memberPath)
-    {
-        var path = new StringBuilder(memberPath.Length);
-        var first = true;
-        foreach (var c in memberPath)
-        {
-            path.Append(first ? char.ToLowerInvariant(c) : c);
-            first = c == '.';
-        }
-
-        return path.ToString();
-    }
-
-    /// <summary>
-    /// A sentence of validation without the member's C# name, which is the key already: <c>The field Text must be …</c> becomes <c>Must be …</c>.
-    /// </summary>
-    public static string WithoutMemberName(string message) =>
-        MemberName().Replace(message, match => match.Groups[1].Value.Length > 0 ? "It must" : "It is required");
-
-    [GeneratedRegex("^The (?:field \\w+ (must)|\\w+ field is required)")]
-    private static partial Regex MemberName();
+    public static Task WriteAsync(HttpContext context, ProblemDetails problem) => Refusal.WriteAsync(context, problem);
 }

@@ -7,10 +7,10 @@ namespace RagPlatform.SearchApi.Problems;
 /// <summary>Composes how errors are answered.</summary>
 internal static class ProblemExtensions
 {
-    /// <summary>Adds the sentences about request bodies, in front of the handler that every service has, and field names as JSON has them.</summary>
+    /// <summary>Adds what this API knows about errors, in front of the handler that every service has.</summary>
     public static void AddApiProblems(this WebApplicationBuilder builder)
     {
-        builder.Services.AddExceptionHandler<RequestBodyProblems>();
+        builder.Services.AddExceptionHandler<DeletedWorkspaceProblem>();
         builder.Services.PostConfigure<ProblemDetailsOptions>(options =>
         {
             var customize = options.CustomizeProblemDetails;
@@ -18,11 +18,6 @@ internal static class ProblemExtensions
             {
                 customize?.Invoke(context);
                 context.ProblemDetails.Detail ??= Explain(context.HttpContext, context.ProblemDetails.Status);
-                if (context.ProblemDetails is HttpValidationProblemDetails validation)
-                {
-                    validation.Errors = validation.Errors.ToDictionary(
-                        e => ApiProblems.ToJsonPath(e.Key), e => Array.ConvertAll(e.Value, ApiProblems.WithoutMemberName));
-                }
             };
         });
     }
@@ -32,7 +27,6 @@ internal static class ProblemExtensions
     {
         app.UseExceptionHandler();
         app.UseStatusCodePages();
-        app.UseMiddleware<PathGuard>();
         app.UseMiddleware<SchemaGuard>();
     }
 

@@ -17,6 +17,7 @@ internal static class ApiDocument
         ["keyId"] = "The key's id.",
         ["jobId"] = "The reindexing's id.",
         ["checkId"] = "The check's id.",
+        ["confirm"] = "The workspace's name once more: nothing is deleted without it.",
         ["cursor"] = "The nextCursor of the page before; none for the first page.",
         ["limit"] = "Items of the page, at most.",
         ["cause"] = "Only those of this cause.",

@@ -40,7 +40,7 @@ internal static class WorkspaceEndpoints
             .RequireAuthorization(AuthExtensions.AdminPolicy)
             .WithName("DeleteWorkspace")
             .WithSummary("Delete a workspace with all that it owns")
-            .WithDescription("The workspace is gone at once; its rows are removed in the background.");
+            .WithDescription("The workspace is gone at once; its rows are removed in the background. 'confirm' has to be its name once more.");
         return group;
     }
 
@@ -126,9 +126,15 @@ internal static class WorkspaceEndpoints
     internal static async Task<Ok<Workspace>> Get(CurrentWorkspace workspace, WorkspaceStore workspaces, CancellationToken cancellationToken) =>
         TypedResults.Ok(ToContract(await workspaces.FindAsync(workspace.Row.Name, cancellationToken) ?? workspace.Row));
 
-    internal static async Task<NoContent> DeleteAsync(
-        CurrentWorkspace workspace, WorkspaceStore workspaces, WorkspaceCache cache, CancellationToken cancellationToken)
+    internal static async Task<Results<NoContent, ValidationProblem>> DeleteAsync(
+        CurrentWorkspace workspace, WorkspaceStore workspaces, WorkspaceCache cache, string? confirm = null, CancellationToken cancellationToken = default)
     {
+        if (confirm != workspace.Row.Name)
+        {
+            return ApiProblems.Invalid(
+                "confirm", $"Everything of the workspace would be gone: repeat its name as '?confirm={workspace.Row.Name}' if that is meant.");
+        }
+
         await workspaces.DeleteAsync(workspace.Row.Name, cancellationToken);
         cache.Invalidate(workspace.Id);
         return TypedResults.NoContent();

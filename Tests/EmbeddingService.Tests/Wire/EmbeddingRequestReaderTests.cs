@@ -67,6 +67,14 @@ public sealed class EmbeddingRequestReaderTests
     }
 
     [Fact]
+    public void Parse_AByteOrderMark_IsNoPartOfTheBody()
+    {
+        byte[] body = [0xEF, 0xBB, 0xBF, .. "{\"model\":\"m\",\"input\":\"a\"}"u8];
+
+        Assert.Equal(["a"], EmbeddingRequestReader.Parse(new(body)).Texts);
+    }
+
+    [Fact]
     public void Parse_MoreItemsOrCharactersThanAllowed_IsRefused()
     {
         Assert.Equal(2048, Parse(Body(Enumerable.Repeat("a", 2048))).Texts.Count);

@@ -21,11 +21,11 @@ public sealed class BadInputTests(ApiFixture api) : IClassFixture<ApiFixture>
         { """{"text":1}""", "text", "a string" },
         { """{"text":null}""", "text", "null" },
         { """{"chunks":[{"text":"a","vector":[1]}]}""", "chunks[0].vector", "8 dimensions" },
-        { """{"chunks":[{"text":"a"},{"text":"a","vector":[1e39,0,0,0,0,0,0,0]}]}""", "chunks[1].vector", "finite" },
+        { """{"chunks":[{"text":"a"},{"text":"a","vector":[1e39,0,0,0,0,0,0,0]}]}""", "chunks[1].vector[0]", "finite" },
         { """{"chunks":[{"text":"a","vector":[0,0,0,0,0,0,0,0]}]}""", "chunks[0].vector", "zero" },
         { """{"chunks":[{"text":"x""" + new string('x', 8_192) + "\"}]}", "chunks[0].text", "8192" },
         { """{"chunks":[{}]}""", "chunks[0].text", "required" },
-        { """{"chunks":[null]}""", "chunks[0]", "object" },
+        { """{"chunks":[null]}""", "chunks[0]", "null" },
         { """{"text":"a","chunks":[{"text":"b"}]}""", "chunks[0].text", "does not hold" },
         { """{"text":"a","titel":"b"}""", "titel", "no member" },
         { """{"text":"a","text":"b"}""", "text", "twice" },
@@ -138,7 +138,7 @@ public sealed class BadInputTests(ApiFixture api) : IClassFixture<ApiFixture>
     {
         { """{"documents":[]}""", "documents", "minimum" },
         { """{"documents":{}}""", "documents", "an array" },
-        { """{"documents":[null]}""", "documents[0]", "object" },
+        { """{"documents":[null]}""", "documents[0]", "null" },
         { """{"documents":[{"id":"","text":"a"}]}""", "documents[0].id", "required" },
         { """{"documents":[{"id":"a","text":"a"},{"id":"b"}]}""", "documents[1].text", "required" },
         { """{"documents":[{"id":"a","text":"1"},{"id":"b","text":"2"},{"id":"a","text":"3"}]}""", "documents[2].id", "documents[0]" },
@@ -177,7 +177,8 @@ public sealed class BadInputTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("limit=100000", "limit", "between 1 and 1000")]
     [InlineData("limit=ten", "limit", "integer")]
     [InlineData("limit=99999999999", "limit", "integer")]
-    [InlineData("cursor=%FF", "cursor", "none")]
+    [InlineData("cursor=%FF", "cursor", "UTF-8")]
+    [InlineData("cursor=%00", "cursor", "NUL")]
     [InlineData("cursor=abc!", "cursor", "none")]
     [InlineData("cursor=AA", "cursor", "none")]
     public async Task ListDocuments_AParameterThatIsWrong_NamesIt(string query, string field, string reason) =>
@@ -194,6 +195,32 @@ public sealed class BadInputTests(ApiFixture api) : IClassFixture<ApiFixture>
     [InlineData("""{"name":"a","chunking":{"strategy":"magic"}}""", "chunking.strategy", "markdown")]
     public async Task CreateWorkspace_AFieldThatIsWrong_NamesIt(string body, string field, string reason) =>
         await ExpectAsync(await SendAsync(HttpMethod.Post, "/v1/workspaces", body), HttpStatusCode.BadRequest, field, reason);
+
+    [Theory]
+    [InlineData("""{"query":"x","boosts":[null]}""", "boosts[0]", "null")]
+    [InlineData("""{"query":"x","minScore":-1e400}""", "minScore", "finite")]
+    [InlineData("""{"query":"x","boosts":[{"weight":1e999}]}""", "boosts[0].weight", "finite")]
+    [InlineData("""{"query":"x","filter":{"a":"\u0000"}}""", "filter", "NUL")]
+    [InlineData("""{"query":"x","limit":99999999999999999999}""", "limit", "integer")]
+    public async Task Search_AValueThatNothingCanBeDoneWith_NamesIt(string body, string field, string reason) =>
+        await ExpectAsync(
+            await SendAsync(HttpMethod.Post, $"/v1/workspaces/{await api.CreateWorkspaceAsync()}/search", body), HttpStatusCode.BadRequest, field, reason);
+
+    [Theory]
+    [InlineData("documents?filter=x", "filter", "There is: cursor, limit.")]
+    [InlineData("documents/a?revision=7", "revision", "none at all")]
+    [InlineData("dead-letters?limit=1&limit=2", "limit", "twice")]
+    public async Task Get_AParameterThatIsNotThere_IsRefused(string path, string field, string reason) =>
+        await ExpectAsync(
+            await api.Http.GetAsync($"/v1/workspaces/{await api.CreateWorkspaceAsync()}/{path}", s_none), HttpStatusCode.BadRequest, field, reason);
+
+    [Fact]
+    public async Task PutDocument_AByteOrderMark_IsNoPartOfTheBody()
+    {
+        using var response = await SendAsync(HttpMethod.Put, await DocumentsAsync() + "/x", [0xEF, 0xBB, 0xBF, .. "{\"text\":\"a\"}"u8]);
+
+        Assert.Equal(HttpStatusCode.Created, response.StatusCode);
+    }
 
     [Fact]
     public async Task PutDocument_AnotherContentType_IsNotSupported()

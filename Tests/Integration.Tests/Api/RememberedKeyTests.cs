@@ -18,7 +18,7 @@ public sealed class RememberedKeyTests(RememberedKeyTests.RememberingApi api) : 
         using var old = api.CreateClient(key.Secret);
         Assert.Equal(HttpStatusCode.OK, await GetAsync());
 
-        await api.Client.DeleteWorkspaceAsync(name, Cancellation);
+        await api.Client.DeleteWorkspaceAsync(name, name, Cancellation);
         Assert.Equal(HttpStatusCode.NotFound, await GetAsync());
 
         await api.Client.CreateWorkspaceAsync(new(name), Cancellation);

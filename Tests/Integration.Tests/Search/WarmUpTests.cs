@@ -77,7 +77,7 @@ public sealed class WarmUpTests(Backends backends)
         }
 
         await WaitUntilRememberedAsync("secret", isRemembered: true);
-        await client.Rag.DeleteWorkspaceAsync("secret", Cancelled);
+        await client.Rag.DeleteWorkspaceAsync("secret", "secret", Cancelled);
         await WaitUntilRememberedAsync("secret", isRemembered: false);
 
         var left = Assert.Single(app.SearchApi.Services.GetRequiredService<PopularQueries>().Top(null, 10));

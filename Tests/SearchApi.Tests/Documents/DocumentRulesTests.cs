@@ -8,50 +8,6 @@ namespace RagPlatform.SearchApi.Tests.Documents;
 public sealed class DocumentRulesTests
 {
     [Theory]
-    [InlineData("a")]
-    [InlineData("guides/setup/linux.md")]
-    [InlineData("/leading and trailing/")]
-    [InlineData("100%")]
-    [InlineData("é/日本語/🙂")]
-    [InlineData("..a/b..")]
-    public void CheckId_AnIdThatAPathCanName_IsRight(string id) => Assert.Null(DocumentRules.CheckId(id));
-
-    [Theory]
-    [InlineData("", "empty")]
-    [InlineData("   ", "empty")]
-    [InlineData("a\nb", "control")]
-    [InlineData("a\0b", "control")]
-    [InlineData("a%2fb", "%2F")]
-    [InlineData("a/../b", "'..'")]
-    [InlineData("./a", "'.'")]
-    public void CheckId_AnIdThatAPathCannotName_SaysWhy(string id, string reason) =>
-        Assert.Contains(reason, DocumentRules.CheckId(id), StringComparison.Ordinal);
-
-    [Fact]
-    public void CheckId_OneCharacterTooMany_NamesTheLimit()
-    {
-        Assert.Null(DocumentRules.CheckId(new string('a', DocumentLimits.MaxIdLength)));
-        Assert.Contains("512", DocumentRules.CheckId(new string('a', DocumentLimits.MaxIdLength + 1)), StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void CheckText_Nul_IsNamedWithItsPlace() =>
-        Assert.Contains("character 2", DocumentRules.CheckText("a\0"), StringComparison.Ordinal);
-
-    // Not as InlineData: attributes are stored as UTF-8, which has no such characters.
-    [Fact]
-    public void CheckText_HalfOfAPair_IsNamedWithItsPlace()
-    {
-        Assert.Contains("character 1", DocumentRules.CheckText("\ud83d"), StringComparison.Ordinal);
-        Assert.Contains("character 3", DocumentRules.CheckText("ab\udc00c"), StringComparison.Ordinal);
-        Assert.Contains("character 3", DocumentRules.CheckText("🙂\ud83dx"), StringComparison.Ordinal);
-        Assert.Contains("surrogate", DocumentRules.CheckId("a\ud800"), StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void CheckText_PairsOfSurrogates_AreRight() => Assert.Null(DocumentRules.CheckText("🙂 and 🚀🚀 then text"));
-
-    [Theory]
     [InlineData("{}")]
     [InlineData("null")]
     [InlineData("""{"a":[1,2.5,-3e8,true,null,"é"],"b":{"c":"🙂"}}""")]
@@ -60,22 +16,8 @@ public sealed class DocumentRulesTests
     [Theory]
     [InlineData("[]", "object")]
     [InlineData("\"a\"", "object")]
-    [InlineData("""{"a":"\u0000"}""", "NUL")]
-    [InlineData("""{"\u0000":1}""", "NUL")]
-    [InlineData("""{"a":"\ud800"}""", "Unicode")]
-    [InlineData("""{"a":{"b":["\udc00"]}}""", "Unicode")]
-    [InlineData("""{"a":1e999}""", "range")]
-    [InlineData("""{"a":1e99999999999999}""", "range")]
-    public void CheckMetadata_WhatCannotBeStored_SaysWhy(string json, string reason) =>
+    public void CheckMetadata_WhatIsNoObject_SaysWhy(string json, string reason) =>
         Assert.Contains(reason, DocumentRules.CheckMetadata(JsonElement.Parse(json)), StringComparison.Ordinal);
-
-    [Fact]
-    public void CheckMetadata_InvalidUtf8InAString_SaysWhy()
-    {
-        var json = JsonElement.Parse([.. "{\"a\":\""u8, 0xFF, .. "\"}"u8]);
-
-        Assert.Contains("Unicode", DocumentRules.CheckMetadata(json), StringComparison.Ordinal);
-    }
 
     [Fact]
     public void CheckMetadata_AsDeepAsAllowed_IsRightAndOneDeeperIsNot()

@@ -1,12 +1,12 @@
 using System.Text;
 using System.Text.Json;
 using RagPlatform.Contracts;
-using RagPlatform.SearchApi.Problems;
+using RagPlatform.ServiceDefaults.Http;
 
-namespace RagPlatform.SearchApi.Tests.Problems;
+namespace RagPlatform.ServiceDefaults.Tests.Http;
 
 // The sentences are made from the framework's messages, so that a new framework may change them: these tests notice.
-public sealed class RequestBodyProblemsTests
+public sealed class UnreadableRequestTests
 {
     private static readonly JsonSerializerOptions s_options = CreateOptions();
 
@@ -32,6 +32,9 @@ public sealed class RequestBodyProblemsTests
     [InlineData("""{"documents":[{"id":"a","text":"b"},{"id":2,"text":"b"}]}""", "documents[1].id", "a string")]
     [InlineData("""{"documents":[{"id":"a","text":"b","x":1}]}""", "documents[0].x", "no member")]
     [InlineData("""{"documents":["a"]}""", "documents[0]", "an object")]
+    [InlineData("""{"documents":[null]}""", "documents[0]", "null")]
+    [InlineData("""{"documents":[{"id":"a","text":"b"},{"id":"b","text":"\u0000","title":"c"}]}""", "documents[1].text", "NUL")]
+    [InlineData("""{"documents":[{"id":"a","chunks":[{"text":"b","vector":[1e39]}]}]}""", "documents[0].chunks[0].vector[0]", "finite")]
     public void Describe_ABatchThatCannotBeRead_NamesTheDocument(string json, string field, string reason) =>
         Expect<DocumentBatch>(Encoding.UTF8.GetBytes(json), field, reason);
 
@@ -55,29 +58,29 @@ public sealed class RequestBodyProblemsTests
     [InlineData("Required parameter \"DocumentPut document\" was not provided from body.", "body", "A JSON body is needed.")]
     public void Describe_AParameterThatCannotBeBound_NamesIt(string message, string field, string sentence)
     {
-        Assert.Equal((400, field, sentence), RequestBodyProblems.Describe(message));
+        Assert.Equal((field, sentence), UnreadableRequest.Describe(message));
     }
 
     [Theory]
     [InlineData("Documents[3].Id", "documents[3].id")]
     [InlineData("Chunking.TargetLength", "chunking.targetLength")]
     [InlineData("limit", "limit")]
-    public void ToJsonPath_AMemberPath_IsCamelCase(string member, string path) => Assert.Equal(path, ApiProblems.ToJsonPath(member));
+    public void ToJsonPath_AMemberPath_IsCamelCase(string member, string path) => Assert.Equal(path, FieldNames.ToJsonPath(member));
 
     [Theory]
     [InlineData("The field Text must be short.", "It must be short.")]
     [InlineData("The Text field is required.", "It is required.")]
     [InlineData("Expected a name.", "Expected a name.")]
     public void WithoutMemberName_AFrameworkSentence_NamesNoMember(string message, string sentence) =>
-        Assert.Equal(sentence, ApiProblems.WithoutMemberName(message));
+        Assert.Equal(sentence, FieldNames.WithoutMemberName(message));
 
     private static void Expect<T>(byte[] json, string field, string reason)
     {
-        var exception = Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<T>(json, s_options));
+        var exception = Assert.ThrowsAny<JsonException>(() => JsonSerializer.Deserialize<T>(json, s_options));
 
-        var problem = RequestBodyProblems.Describe(exception, typeof(T));
+        var problem = UnreadableRequest.Describe(exception, typeof(T));
 
-        Assert.Equal((400, field), (problem.Status, problem.Field));
+        Assert.Equal(field, problem.Field);
         Assert.Contains(reason, problem.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("RagPlatform", problem.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("System.", problem.Message, StringComparison.Ordinal);
@@ -86,7 +89,6 @@ public sealed class RequestBodyProblemsTests
     private static JsonSerializerOptions CreateOptions()
     {
         var options = new JsonSerializerOptions(JsonSerializerDefaults.Web);
-        SearchApiApp.ConfigureJson(options);
-        return options;
+        return WireRules.Apply(RagJson.Configure(options));
     }
 }

@@ -2,48 +2,45 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Metadata;
-using Npgsql;
+using RagPlatform.Contracts;
 
-namespace RagPlatform.SearchApi.Problems;
+namespace RagPlatform.ServiceDefaults.Http;
 
 /// <summary>
 /// Turns what cannot be read of a request into a sentence about a field. The framework's own messages name .NET types, which a caller in another
 /// language does not have.
 /// </summary>
-internal sealed partial class RequestBodyProblems : IExceptionHandler
+public static partial class UnreadableRequest
 {
     private const string Body = "body";
 
-    public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
+    /// <summary>What is wrong where; null when the exception does not say that the request could not be read.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="exception">What reading it, or the JSON in it, has thrown.</param>
+    public static (string Field, string Message)? Describe(HttpContext context, Exception exception) => exception switch
     {
-        var (status, field, message) = exception switch
-        {
-            BadHttpRequestException { InnerException: JsonException json } => Describe(json, FindBodyType(httpContext)),
-            BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } bad => Describe(bad.Message),
-            PostgresException { SqlState: PostgresErrorCodes.ForeignKeyViolation } =>
-                (StatusCodes.Status409Conflict, "workspace", "The workspace was deleted meanwhile."),
-            _ => default,
-        };
-        if (status == 0)
-        {
-            return false;
-        }
-
-        await ApiProblems.WriteAsync(httpContext, new HttpValidationProblemDetails(new Dictionary<string, string[]> { [field] = [message] })
-        {
-            Status = status,
-        });
-        return true;
-    }
+        BadHttpRequestException { InnerException: JsonException json } => Describe(json, FindBodyType(context)),
+        BadHttpRequestException { StatusCode: StatusCodes.Status400BadRequest } bad => Describe(bad.Message),
+        _ => null,
+    };
 
     /// <summary>What is wrong where, of a body that is no JSON or not of the expected form.</summary>
-    internal static (int Status, string Field, string Message) Describe(JsonException json, Type? body)
+    /// <param name="json">What the serializer has thrown.</param>
+    /// <param name="body">The record that was to be read; null when it is not known.</param>
+    public static (string Field, string Message) Describe(JsonException json, Type? body)
     {
+        ArgumentNullException.ThrowIfNull(json);
         var path = json.Path is { } p && p.StartsWith("$.", StringComparison.Ordinal) ? p[2..] : "";
         var place = json.LineNumber is { } line
             ? string.Create(CultureInfo.InvariantCulture, $" (line {line + 1}, byte {(json.BytePositionInLine ?? 0) + 1})")
             : "";
+        if (json is WireRuleException rule)
+        {
+            return Bad(path.Length > 0 ? $"{path}.{rule.Member}" : rule.Member, rule.Message);
+        }
+
         return json.Message switch
         {
             var m when UnknownMember().Match(m) is { Success: true } match => Bad(Join(path, match), "There is no member of this name here."),
@@ -59,7 +56,7 @@ internal sealed partial class RequestBodyProblems : IExceptionHandler
     }
 
     /// <summary>What is wrong with a parameter that could not be bound.</summary>
-    internal static (int Status, string Field, string Message) Describe(string message)
+    internal static (string Field, string Message) Describe(string message)
     {
         if (Parameter().Match(message) is { Success: true } parameter)
         {
@@ -81,10 +78,9 @@ internal sealed partial class RequestBodyProblems : IExceptionHandler
 
     // The exception handler has cleared the request's endpoint.
     private static Type? FindBodyType(HttpContext context) =>
-        context.Features.Get<IExceptionHandlerFeature>()?.Endpoint?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
+        (context.Features.Get<IExceptionHandlerFeature>()?.Endpoint ?? context.GetEndpoint())?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType;
 
-    private static (int Status, string Field, string Message) Bad(string field, string message) =>
-        (StatusCodes.Status400BadRequest, field, message);
+    private static (string Field, string Message) Bad(string field, string message) => (field, message);
 
     private static string Name(string path) => path.Length > 0 ? path : Body;
 

@@ -1,7 +1,7 @@
 using System.Reflection;
 using System.Text.Json;
 
-namespace RagPlatform.SearchApi.Problems;
+namespace RagPlatform.ServiceDefaults.Http;
 
 /// <summary>Says in JSON's words what is expected at a place of a request.</summary>
 internal static class ExpectedValue

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -53,8 +54,13 @@ internal static class RequestDefaults
         // A body that cannot be read reaches the exception handler, which names the field, instead of ending as an empty 400.
         builder.Services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         builder.Services.AddProblemDetails(options => options.CustomizeProblemDetails = Customize);
+        builder.Services.AddSingleton<IStartupFilter, CompressedBodies>();
         builder.Services.AddExceptionHandler<RequestExceptionHandler>();
         builder.Services.AddSingleton<IStartupFilter, RequestTargetFilter>();
+        builder.Services.AddSingleton<IValidateOptions<ProxyOptions>, ProxyOptionsValidator>();
+        builder.Services.AddOptions<ProxyOptions>().BindConfiguration(ProxyOptions.Section).ValidateOnStart();
+        builder.Services.AddSingleton<IPostConfigureOptions<ForwardedHeadersOptions>, ForwardedHeadersSetup>();
+        builder.Services.AddSingleton<IStartupFilter, ProxyFilter>();
     }
 
     private static void Customize(ProblemDetailsContext context)

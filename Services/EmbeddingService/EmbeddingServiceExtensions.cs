@@ -4,6 +4,7 @@ using Microsoft.FeatureManagement;
 using RagPlatform.EmbeddingService.Budgets;
 using RagPlatform.EmbeddingService.Caching;
 using RagPlatform.EmbeddingService.Gateway;
+using RagPlatform.EmbeddingService.Limits;
 using RagPlatform.EmbeddingService.Operations;
 using RagPlatform.EmbeddingService.Providers;
 using RagPlatform.EmbeddingService.Providers.Local;
@@ -102,6 +103,12 @@ internal static partial class EmbeddingServiceExtensions
             foreach (var model in registry.Models)
             {
                 LogModel(model.Definition.Name, model.Definition.Space.Id, string.Join(", ", model.Endpoints.Select(endpoint => endpoint.Provider)));
+            }
+
+            if (registry.Models.Any(model => model.Definition.Encoding == TokenEncoding.Cl100k))
+            {
+                // Not the first request shall wait for it, nor the start.
+                _ = Task.Run(Cl100k.Load, CancellationToken.None);
             }
 
             if (locals.Reason is { } reason)

@@ -67,7 +67,10 @@ internal sealed class EmbeddingGateway(
                 }
 
                 var text = prompt.Length == 0 ? call.Texts[place] : prompt + call.Texts[place];
-                var joined = call.Bypass ? (Flight: new Flight(key, text, call.Interactive), Own: true) : fetcher.Join(key, text, call.Interactive);
+                var encoding = call.Target.Model.Definition.Encoding;
+                var joined = call.Bypass
+                    ? (Flight: new Flight(key, text, call.Interactive, encoding), Own: true)
+                    : fetcher.Join(key, text, call.Interactive, encoding);
                 flights.Add(key, joined);
                 if (joined.Own)
                 {

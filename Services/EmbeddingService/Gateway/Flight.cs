@@ -30,7 +30,8 @@ internal enum Dispatch
 /// <param name="key">Its key.</param>
 /// <param name="text">The text with prompt.</param>
 /// <param name="interactive">Whether a person waits for it.</param>
-internal sealed class Flight(VectorKey key, string text, bool interactive)
+/// <param name="encoding">By what its tokens are counted.</param>
+internal sealed class Flight(VectorKey key, string text, bool interactive, TokenEncoding encoding)
 {
     private readonly TaskCompletionSource<Landing> _landing = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
@@ -49,8 +50,11 @@ internal sealed class Flight(VectorKey key, string text, bool interactive)
     /// <summary>Whether a person waits for it: who started it, or who joined.</summary>
     public bool Interactive => _interactive;
 
-    /// <summary>The text's tokens, estimated.</summary>
-    public int EstimatedTokens => _tokens > 0 ? _tokens : _tokens = TokenEstimate.Of(Text);
+    /// <summary>By what its tokens are counted.</summary>
+    public TokenEncoding Encoding { get; } = encoding;
+
+    /// <summary>The text's tokens: counted where the encoding is known, else estimated.</summary>
+    public int EstimatedTokens => _tokens > 0 ? _tokens : _tokens = Encoding == TokenEncoding.Cl100k ? Cl100k.Count(Text) : TokenEstimate.Of(Text);
 
     /// <summary>The flight that brings the vector in place of this one; null when there is none.</summary>
     public Flight? Overtaker

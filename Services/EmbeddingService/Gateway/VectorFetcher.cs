@@ -57,14 +57,15 @@ internal sealed partial class VectorFetcher(
     /// <param name="key">The text's key.</param>
     /// <param name="text">The text with prompt.</param>
     /// <param name="interactive">Whether a person waits: then it does not wait behind a bulk call that was not sent yet.</param>
+    /// <param name="encoding">By what its tokens are counted.</param>
     /// <returns>The flight, and whether the caller has to <see cref="Depart"/> with it.</returns>
-    public (Flight Flight, bool Own) Join(in VectorKey key, string text, bool interactive)
+    public (Flight Flight, bool Own) Join(in VectorKey key, string text, bool interactive, TokenEncoding encoding)
     {
         while (true)
         {
             if (!_flights.TryGetValue(key, out var flying))
             {
-                var own = new Flight(key, text, interactive);
+                var own = new Flight(key, text, interactive, encoding);
                 if (!_flights.TryAdd(key, own))
                 {
                     continue;
@@ -96,7 +97,7 @@ internal sealed partial class VectorFetcher(
 
     private Flight? TryOvertake(Flight flying)
     {
-        var own = new Flight(flying.Key, flying.Text, interactive: true);
+        var own = new Flight(flying.Key, flying.Text, interactive: true, flying.Encoding);
         if (!flying.TryOvertake(own))
         {
             return null;

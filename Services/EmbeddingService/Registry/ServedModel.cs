@@ -25,7 +25,10 @@ internal sealed class ServedModel(ModelDefinition definition, IReadOnlyList<Mode
         isDefault,
         Definition.PricePerMillionTokens,
         Healthy,
-        Definition.Description);
+        Definition.Description)
+    {
+        Created = Definition.Created,
+    };
 }
 
 /// <summary>A model at an endpoint.</summary>

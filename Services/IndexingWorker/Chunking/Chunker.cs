@@ -88,9 +88,12 @@ internal sealed class Chunker
 
             if (found < 0)
             {
-                for (found = cut; found > start + 1 && !Sentences.CharacterBeginsAt(text, found); found--)
+                for (found = cut; found > start && !Sentences.CharacterBeginsAt(text, found); found--)
                 {
                 }
+
+                // One character with more marks on it than a passage may be long.
+                found = found > start ? found : Sentences.CodePointBegin(text, cut);
             }
 
             cuts.Add(new(found, CutKind.Word, 0));

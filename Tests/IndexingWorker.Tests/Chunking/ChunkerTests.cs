@@ -17,6 +17,26 @@ public sealed class ChunkerTests
     private static string WithoutWhiteSpace(string text) => string.Concat(text.Where(c => !char.IsWhiteSpace(c)));
 
     [Theory]
+    [InlineData("markdown", "\u0301")]
+    [InlineData("paragraph", "\u0301")]
+    [InlineData("sentence", "\u0301")]
+    [InlineData("fixed", "\u0301")]
+    [InlineData("markdown", "\u200d")]
+    [InlineData("markdown", "\ud834\udd67")] // a combining mark of two UTF-16 units
+    [InlineData("fixed", "\ud834\udd67")]
+    public void Split_OneCharacterWithMarksWithoutEnd_NoPassageIsTooLongAndNoneACrumb(string strategy, string mark)
+    {
+        var text = "Before. e" + string.Concat(Enumerable.Repeat(mark, 1_900_000 / mark.Length)) + " After.";
+
+        var passages = Create(strategy).Split(text);
+
+        Assert.All(passages, p => Assert.InRange(p.Text.Length, 1, 1800));
+        Assert.InRange(passages.Count, 1_000, 2_500);
+        Assert.All(passages, p => Assert.False(char.IsLowSurrogate(p.Text[0]) || char.IsHighSurrogate(p.Text[^1])));
+        Assert.All(passages, p => Assert.InRange(System.Text.Encoding.UTF8.GetByteCount(p.Text), 1, 3 * 1800));
+    }
+
+    [Theory]
     [InlineData("markdown")]
     [InlineData("paragraph")]
     [InlineData("sentence")]

@@ -155,8 +155,12 @@ public sealed class BudgetTests(TestDatabase database) : IClassFixture<TestDatab
     {
         await using var replica = await StartAsync();
         _provider.Script = _ => new ScriptedAnswer(Latency: TimeSpan.FromMilliseconds(300));
-        replica.Http.Timeout = TimeSpan.FromMilliseconds(100);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => replica.EmbedAsync(["left alone"], ("x-rag-workspace", _workspace)));
+        using var leaves = new CancellationTokenSource();
+        replica.Http.DefaultRequestHeaders.Add("x-rag-workspace", _workspace);
+        var left = replica.Http.PostAsJsonAsync("/v1/embeddings", new { model = Replica.Model, input = "left alone", dimensions = Replica.Dimensions }, leaves.Token);
+        await WaitForAsync(() => Task.FromResult(_provider.Requests.Count == 1));
+        await leaves.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
 
         await replica.FlushAsync();
         await replica.Get<UsageRecorder>().FlushAsync(Token);

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -56,6 +57,10 @@ internal static class RequestDefaults
         builder.Services.AddSingleton<IStartupFilter, CompressedBodies>();
         builder.Services.AddExceptionHandler<RequestExceptionHandler>();
         builder.Services.AddSingleton<IStartupFilter, RequestTargetFilter>();
+        builder.Services.AddSingleton<IValidateOptions<ProxyOptions>, ProxyOptionsValidator>();
+        builder.Services.AddOptions<ProxyOptions>().BindConfiguration(ProxyOptions.Section).ValidateOnStart();
+        builder.Services.AddSingleton<IPostConfigureOptions<ForwardedHeadersOptions>, ForwardedHeadersSetup>();
+        builder.Services.AddSingleton<IStartupFilter, ProxyFilter>();
     }
 
     private static void Customize(ProblemDetailsContext context)

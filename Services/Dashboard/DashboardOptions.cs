@@ -9,7 +9,9 @@ internal sealed class DashboardOptions
     /// <summary>The configuration section.</summary>
     public const string Section = "Dashboard";
 
-    /// <summary>A folder for the keys that seal the login cookie, so that logins outlive a restart and hold for several replicas.</summary>
+    /// <summary>
+    /// A folder for the keys that seal the login cookie and for the logins that have ended, so that both outlive a restart and hold for several replicas.
+    /// </summary>
     /// <value>
     /// A path; the folder is made if it does not exist. The default is none: the keys are in memory, and a restart asks to log in again.
     /// </value>
@@ -20,7 +22,7 @@ internal sealed class DashboardOptions
     [Range(typeof(TimeSpan), "00:01:00", "7.00:00:00")]
     public TimeSpan SessionDuration { get; set; } = TimeSpan.FromHours(8);
 
-    /// <summary>Wrong keys that one address may try within a minute; then it has to wait.</summary>
+    /// <summary>Wrong keys of one address within a minute beyond which each is answered later than the one before; of all addresses 20 times as many.</summary>
     /// <value>1 to 1,000. The default is 5.</value>
     [Range(1, 1000)]
     public int LoginAttemptsPerMinute { get; set; } = 5;

@@ -48,6 +48,7 @@ public static class SearchApiApp
         var app = builder.Build();
         app.UseResponseCompression();
         app.UseApiProblems();
+        app.UseMiddleware<LocationBase>();
         app.UseRequestTimeouts();
         app.UseAuthentication();
         app.UseRateLimiter();

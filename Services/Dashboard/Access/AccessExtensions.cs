@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Claims;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Authentication;
@@ -18,6 +19,8 @@ internal static class AccessExtensions
     public const string SessionCookie = "rag-dashboard";
 
     private const string KeyHashClaim = "rag:key-hash";
+    private const string SessionClaim = "rag:session";
+    private const string StartClaim = "rag:session-start";
 
     public static void AddAccess(this WebApplicationBuilder builder)
     {
@@ -25,10 +28,15 @@ internal static class AccessExtensions
         builder.Services.AddSingleton<IValidateOptions<DashboardOptions>, DashboardOptionsValidator>();
         builder.Services.AddOptions<DashboardOptions>().BindConfiguration(DashboardOptions.Section).ValidateOnStart();
         builder.Services.AddSingleton<LoginGuard>();
+        builder.Services.AddSingleton<SessionLedger>();
         builder.Services.AddDataProtection().SetApplicationName("rag-dashboard");
         builder.Services.AddOptions<KeyManagementOptions>().Configure<IOptions<DashboardOptions>, ILoggerFactory>(KeepKeys);
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
-        builder.Services.AddAntiforgery(options => options.Cookie.Name = "rag-dashboard-form");
+        builder.Services.AddAntiforgery(options =>
+        {
+            options.Cookie.Name = "rag-dashboard-form";
+            options.Cookie.SecurePolicy = CookieSecurePolicy.SameAsRequest;
+        });
         builder.Services.AddAuthentication(CookieAuthenticationDefaults.AuthenticationScheme).AddCookie();
         builder.Services.AddOptions<CookieAuthenticationOptions>(CookieAuthenticationDefaults.AuthenticationScheme)
             .Configure<IOptions<DashboardOptions>>(ConfigureCookie);
@@ -39,10 +47,18 @@ internal static class AccessExtensions
                 : new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build());
     }
 
-    /// <summary>The principal of somebody who knows the admin key.</summary>
-    public static ClaimsPrincipal CreatePrincipal(string adminKey) => new(new ClaimsIdentity(
-        [new(ClaimTypes.Name, "admin"), new(KeyHashClaim, Convert.ToHexString(AdminKey.Hash(adminKey)))],
+    /// <summary>The principal of somebody who knows the admin key, in a new session.</summary>
+    public static ClaimsPrincipal CreatePrincipal(string adminKey, DateTimeOffset now) => new(new ClaimsIdentity(
+        [
+            new(ClaimTypes.Name, "admin"),
+            new(KeyHashClaim, Convert.ToHexString(AdminKey.Hash(adminKey))),
+            new(SessionClaim, SessionLedger.CreateId()),
+            new(StartClaim, now.UtcTicks.ToString(CultureInfo.InvariantCulture)),
+        ],
         CookieAuthenticationDefaults.AuthenticationScheme));
+
+    /// <summary>The session of a principal; empty when it has none.</summary>
+    public static string SessionOf(ClaimsPrincipal principal) => principal.FindFirstValue(SessionClaim) ?? "";
 
     // In memory, unless a folder is named: a container's home may be read-only, or gone with the next revision.
     private static void KeepKeys(KeyManagementOptions keys, IOptions<DashboardOptions> options, ILoggerFactory loggers)
@@ -53,10 +69,7 @@ internal static class AccessExtensions
             return;
         }
 
-        var folder = OperatingSystem.IsWindows()
-            ? Directory.CreateDirectory(path)
-            : Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        keys.XmlRepository = new FileSystemXmlRepository(folder, loggers);
+        keys.XmlRepository = new FileSystemXmlRepository(PrivateFolder.Create(path), loggers);
     }
 
     private static void ConfigureCookie(CookieAuthenticationOptions cookie, IOptions<DashboardOptions> options)
@@ -71,17 +84,20 @@ internal static class AccessExtensions
         cookie.Events.OnValidatePrincipal = ValidateAsync;
     }
 
-    // A login with a key that is no longer the admin key is no login.
+    // A login with a key that is no longer the admin key is no login, and one that was ended neither, whoever holds its cookie.
     private static async Task ValidateAsync(CookieValidatePrincipalContext context)
     {
-        var key = context.HttpContext.RequestServices.GetRequiredService<AdminKey>();
-        var hash = context.Principal?.FindFirstValue(KeyHashClaim);
-        if (key.Value is null
-            || hash is null
-            || !CryptographicOperations.FixedTimeEquals(Convert.FromHexString(hash), AdminKey.Hash(key.Value)))
+        if (context.Principal is not { } principal || !IsLive(context.HttpContext.RequestServices, principal))
         {
             context.RejectPrincipal();
             await context.HttpContext.SignOutAsync();
         }
     }
+
+    private static bool IsLive(IServiceProvider services, ClaimsPrincipal principal) =>
+        services.GetRequiredService<AdminKey>().Value is { } key
+        && principal.FindFirstValue(KeyHashClaim) is { } hash
+        && CryptographicOperations.FixedTimeEquals(Convert.FromHexString(hash), AdminKey.Hash(key))
+        && long.TryParse(principal.FindFirstValue(StartClaim), NumberStyles.None, CultureInfo.InvariantCulture, out var start)
+        && services.GetRequiredService<SessionLedger>().IsLive(SessionOf(principal), new(start, TimeSpan.Zero));
 }

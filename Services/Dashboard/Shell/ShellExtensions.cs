@@ -34,7 +34,22 @@ internal static partial class ShellExtensions
         headers["Referrer-Policy"] = "same-origin";
         headers.CacheControl = "no-cache, no-store";
         headers.Pragma = "no-cache";
+        context.Response.OnStarting(StayHere, context);
         return next(context);
+    }
+
+    // The host of an address in a redirect is what the request's Host header says: a browser needs none, and others shall not be led elsewhere.
+    private static Task StayHere(object state)
+    {
+        var context = (HttpContext)state;
+        var here = $"{context.Request.Scheme}://{context.Request.Host.ToUriComponent()}";
+        var location = context.Response.Headers.Location.ToString();
+        if (location.StartsWith(here + "/", StringComparison.OrdinalIgnoreCase))
+        {
+            context.Response.Headers.Location = location[here.Length..];
+        }
+
+        return Task.CompletedTask;
     }
 
     private static Task WriteStatusAsync(StatusCodeContext context) =>
@@ -82,6 +97,7 @@ internal static partial class ShellExtensions
             await using var renderer = new HtmlRenderer(scope.ServiceProvider, scope.ServiceProvider.GetRequiredService<ILoggerFactory>());
             var parameters = ParameterView.FromDictionary(new Dictionary<string, object?>
             {
+                [nameof(FailurePage.PathBase)] = context.Request.PathBase.ToUriComponent(),
                 [nameof(FailurePage.Title)] = title,
                 [nameof(FailurePage.Detail)] = detail,
             });

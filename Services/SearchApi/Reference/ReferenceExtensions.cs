@@ -26,7 +26,7 @@ internal static class ReferenceExtensions
     {
         app.MapOpenApi().AllowAnonymous();
         app.MapGet(PagePath, ShowPage).AllowAnonymous().ExcludeFromDescription();
-        app.MapGet("/", () => TypedResults.Redirect(PagePath)).AllowAnonymous().ExcludeFromDescription();
+        app.MapGet("/", (HttpContext context) => TypedResults.Redirect(context.Request.PathBase + PagePath)).AllowAnonymous().ExcludeFromDescription();
     }
 
     private static ContentHttpResult ShowPage(HttpContext context)

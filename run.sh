@@ -132,7 +132,7 @@ start_apphost() {
   Parameters__admin_key=$(cat "$data/admin.key")
   export ConnectionStrings__ragdb=${RAG_POSTGRES:-${ConnectionStrings__ragdb:-}} ConnectionStrings__cache=${RAG_VALKEY:-${ConnectionStrings__cache:-}}
   local name
-  for name in ASPNETCORE_ENVIRONMENT DOTNET_ENVIRONMENT ASPIRE_ALLOW_UNSECURED_TRANSPORT ASPIRE_DEVELOPER_CERTIFICATE_DEFAULT_TRUST \
+  for name in ASPNETCORE_ENVIRONMENT DOTNET_ENVIRONMENT ASPIRE_ALLOW_UNSECURED_TRANSPORT \
     ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL ASPIRE_RESOURCE_SERVICE_ENDPOINT_URL; do
     export "$name=$(setting $name)"
   done

@@ -56,5 +56,6 @@ searchApi.WithNamedLink("API reference", "/").WithSearchCommands(adminKey);
 dashboard.WithNamedLink("Dashboard", "/").WithKeysIn(folder);
 cache.WithFlushCommand();
 builder.AddLoadGenerator(searchApi, adminKey);
+builder.UsePlainHttp();
 
 return await builder.RunPlatformAsync(folder, searchApi, embeddingService, indexingWorker, dashboard);

@@ -10,8 +10,6 @@ namespace RagPlatform.AppHost;
 internal static class PlatformRunner
 {
     private const int DataFolderCannotBeUsed = 3;
-    private static readonly TimeSpan s_orchestratorPatience = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_pollInterval = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Runs until the process is told to stop, or what is published is written.</summary>
     /// <returns>The exit code: 0, or 3 when the data folder cannot be used.</returns>
@@ -35,12 +33,14 @@ internal static class PlatformRunner
 
         try
         {
+            string? session;
             await using (var app = builder.Build())
             {
                 await app.RunAsync();
+                session = Orchestrator.FindSession();
             }
 
-            await WaitForOrchestratorAsync();
+            await Orchestrator.WaitForEndAsync(session);
             return 0;
         }
         catch (LocalServerException e)
@@ -48,38 +48,6 @@ internal static class PlatformRunner
             await Console.Error.WriteLineAsync(e.Message);
             return DataFolderCannotBeUsed;
         }
-    }
-
-    // The orchestrator is a process of its own, which stops the services after this application has stopped. Whoever waits for this
-    // process expects that nothing of it runs any more.
-    private static async Task WaitForOrchestratorAsync()
-    {
-        var until = DateTime.UtcNow + s_orchestratorPatience;
-        while (OperatingSystem.IsLinux() && HasOrchestrator() && DateTime.UtcNow < until)
-        {
-            await Task.Delay(s_pollInterval);
-        }
-    }
-
-    private static bool HasOrchestrator()
-    {
-        var monitored = $"--monitor\0{Environment.ProcessId}\0";
-        foreach (var folder in Directory.EnumerateDirectories("/proc").Where(folder => char.IsAsciiDigit(Path.GetFileName(folder)[0])))
-        {
-            try
-            {
-                if (File.ReadAllText(folder + "/cmdline").Contains(monitored, StringComparison.Ordinal))
-                {
-                    return true;
-                }
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                // Ended meanwhile, or somebody else's.
-            }
-        }
-
-        return false;
     }
 
     /// <summary>Writes <c>node.json</c>, as the single node does, and prints the addresses, when every service is healthy.</summary>

@@ -54,6 +54,7 @@ internal static class RequestDefaults
         // A body that cannot be read reaches the exception handler, which names the field, instead of ending as an empty 400.
         builder.Services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         builder.Services.AddProblemDetails(options => options.CustomizeProblemDetails = Customize);
+        builder.Services.AddSingleton<IStartupFilter, CompressedBodies>();
         builder.Services.AddExceptionHandler<RequestExceptionHandler>();
         builder.Services.AddSingleton<IStartupFilter, RequestTargetFilter>();
         builder.Services.AddSingleton<IValidateOptions<ProxyOptions>, ProxyOptionsValidator>();

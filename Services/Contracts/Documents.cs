@@ -40,7 +40,10 @@ public sealed record DocumentPut(
 /// </param>
 /// <param name="Heading">The headings above it: at most 1,000 characters.</param>
 /// <param name="Start">Characters (UTF-16) before it in the document's text; found by itself when it is left out. Only with a text.</param>
-/// <param name="Overlap">Characters at its beginning that repeat the chunk before it: fewer than it has.</param>
+/// <param name="Overlap">
+/// Characters at its beginning that repeat a chunk before it, such as the header of a table: fewer than it has. With 'start' they may differ
+/// from what the document's text has there.
+/// </param>
 public sealed record PreparedChunk(
     [Required, StringLength(DocumentLimits.MaxChunkLength, MinimumLength = 1)] string Text,
     IReadOnlyList<float>? Vector = null,

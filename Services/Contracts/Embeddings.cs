@@ -16,6 +16,9 @@ public static class EmbeddingHeaders
     /// <summary><c>interactive</c> or <c>bulk</c>.</summary>
     public const string Priority = "x-rag-priority";
 
+    /// <summary>In answers: how many texts were truncated, because the request asked for it.</summary>
+    public const string Truncated = "x-rag-truncated";
+
     /// <summary>The workspace that the cost is for.</summary>
     public const string Workspace = "x-rag-workspace";
 
@@ -94,6 +97,10 @@ public sealed record EmbeddingModel(
     /// <summary>OpenAI's type tag.</summary>
     [JsonPropertyName("object")]
     public string Object { get; init; } = "model";
+
+    /// <summary>When it was made, in seconds since 1970.</summary>
+    [JsonPropertyName("created")]
+    public long Created { get; init; }
 }
 
 /// <summary>The answer of <c>/v1/models</c>.</summary>

@@ -66,7 +66,7 @@ public enum SearchGrouping
 }
 
 /// <summary>What the caller wants to find.</summary>
-/// <param name="Query">The text to search for, up to 4,096 characters. What is in double quotes must be there word by word.</param>
+/// <param name="Query">The text to search for, up to 4,096 characters. What is in double quotes must be there word by word, unless only vectors are searched.</param>
 /// <param name="Mode">How passages are found.</param>
 /// <param name="Limit">The most hits to return, 1 to 200.</param>
 /// <param name="Offset">How many hits to skip, 0 to 10,000.</param>
@@ -162,6 +162,9 @@ public sealed record SearchTimings(double Total, double Embedding, double Databa
 /// What the answer had to do without: <c>embedding</c> when the query could not be embedded, and a hybrid search was answered by keyword. Absent from
 /// whole answers; such an answer is not cached.
 /// </param>
+/// <param name="IgnoredTerms">
+/// Words of the query, as the index has them, that were not looked up: beyond 64 that the workspace knows, the most common ones. Absent when there are none.
+/// </param>
 public sealed record SearchResponse(
     IReadOnlyList<SearchHit> Hits,
     SearchMode Mode,
@@ -172,7 +175,8 @@ public sealed record SearchResponse(
     SearchTimings Timings,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Total = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SearchExplanation? Explanation = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Degraded = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Degraded = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? IgnoredTerms = null);
 
 /// <summary>A way to find the nearest vectors, with what it would take.</summary>
 /// <param name="Plan">The access path.</param>
@@ -212,12 +216,16 @@ public sealed record AskRequest(
 
 /// <summary>
 /// A piece of an answer, as a server-sent event of the type <c>sources</c> (first, with the passages that may be cited), <c>text</c> (a piece of the
-/// answer), <c>done</c> (the citations that the answer has) or <c>error</c>.
+/// answer), <c>done</c> (the citations that the answer has, and why it ended) or <c>error</c>.
 /// </summary>
-/// <param name="Text">A piece of the answer, or what went wrong.</param>
+/// <param name="Text">A piece of the answer, or what went wrong; with <c>done</c> only when the answer is cut, and then it says so.</param>
 /// <param name="Sources">The passages; <c>[1]</c> in the text cites the first.</param>
 /// <param name="Citations">Numbers of the passages that the answer cites.</param>
+/// <param name="FinishReason">
+/// With <c>done</c>: <c>stop</c> for a whole answer; <c>length</c> when the model reached the most that it may say, <c>content_filter</c> when it was stopped.
+/// </param>
 public sealed record AskEvent(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Text = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<SearchHit>? Sources = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<int>? Citations = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<int>? Citations = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? FinishReason = null);

@@ -41,6 +41,14 @@ public static class EmbeddingServiceApp
 
         var app = builder.Build();
         app.UseMiddleware<ErrorMiddleware>();
+
+        // Of a base URL that ends with a slash, before the route is chosen.
+        app.Use((context, next) =>
+        {
+            context.Request.Path = context.Request.Path.Value?.Replace("//", "/", StringComparison.Ordinal);
+            return next(context);
+        });
+        app.UseRouting();
         app.UseAuthentication();
         app.UseAuthorization();
         app.UseKnownParameters();

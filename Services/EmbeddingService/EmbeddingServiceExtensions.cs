@@ -4,6 +4,7 @@ using Microsoft.FeatureManagement;
 using RagPlatform.EmbeddingService.Budgets;
 using RagPlatform.EmbeddingService.Caching;
 using RagPlatform.EmbeddingService.Gateway;
+using RagPlatform.EmbeddingService.Limits;
 using RagPlatform.EmbeddingService.Operations;
 using RagPlatform.EmbeddingService.Providers;
 using RagPlatform.EmbeddingService.Providers.Local;
@@ -38,13 +39,16 @@ internal static partial class EmbeddingServiceExtensions
         });
         services.AddCaching();
         services.AddBudgets();
+        services.AddSingleton<EndpointCaller>();
         services.AddSingleton<ProviderCaller>();
         services.AddSingleton<VectorFetcher>();
         services.AddSingleton<EmbeddingGateway>();
         services.AddHostedService<ModelAnnouncement>();
         services.AddHostedService<LocalWarmUp>();
         services.AddSingleton<ModelAliases>();
+        services.AddSingleton<CachePurge>();
         services.AddHosted<RegistryUpdater>();
+        services.AddHosted<ImpostorWatch>();
         services.AddSingleton<IValidateOptions<CanaryOptions>, CanaryOptionsValidator>();
         services.AddOptions<CanaryOptions>().BindConfiguration(CanaryOptions.Section).ValidateOnStart();
         services.AddHosted<CanaryCheck>();
@@ -61,7 +65,7 @@ internal static partial class EmbeddingServiceExtensions
         services.AddSingleton(provider =>
         {
             var options = provider.GetRequiredService<IOptions<EmbeddingCacheOptions>>().Value;
-            return new MemoryTier(options.MemoryEntries, options.MemoryBytes, options.MemoryTtl, provider.GetRequiredService<TimeProvider>());
+            return new MemoryTier(options.MemoryEntries, options.MemoryBytes, options.MemoryTtl, options.MemoryMaxAge, provider.GetRequiredService<TimeProvider>());
         });
         services.AddSingleton<ValkeyTier>();
         services.AddSingleton<ValkeyLeases>();
@@ -99,6 +103,12 @@ internal static partial class EmbeddingServiceExtensions
             foreach (var model in registry.Models)
             {
                 LogModel(model.Definition.Name, model.Definition.Space.Id, string.Join(", ", model.Endpoints.Select(endpoint => endpoint.Provider)));
+            }
+
+            if (registry.Models.Any(model => model.Definition.Encoding == TokenEncoding.Cl100k))
+            {
+                // Not the first request shall wait for it, nor the start.
+                _ = Task.Run(Cl100k.Load, CancellationToken.None);
             }
 
             if (locals.Reason is { } reason)

@@ -39,7 +39,7 @@ public sealed class IndexingOptions
     public int EmbeddingBatchTokens { get; set; } = 100_000;
 
     /// <summary>
-    /// Requests of one space to the embedding service at the same time. All spaces together have four times as many, of which each leaves half of the
+    /// Requests of one space to the embedding service at the same time; twice as many where workspaces that have none wait. All spaces together have four times as many, of which each leaves half of the
     /// rest to others.
     /// </summary>
     /// <value>1 to 100. The default is 5.</value>

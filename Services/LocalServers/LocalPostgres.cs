@@ -126,10 +126,14 @@ internal sealed class LocalPostgres : IAsyncDisposable
     }
 
     /// <summary>The connection string of another database of the server as the services use it, with the password.</summary>
-    public string ConnectionStringFor(string database) => ConnectionStringFor(database, Role, _options.RolePassword);
+    public string ConnectionStringFor(string database) => ConnectionStringFor(Port, database, Role, _options.RolePassword);
 
     /// <summary>The connection string of a database of the server as its administrator, a superuser, with the password.</summary>
-    public string AdministrationConnectionStringFor(string database) => ConnectionStringFor(database, Administrator, _options.Password);
+    public string AdministrationConnectionStringFor(string database) => ConnectionStringFor(Port, database, Administrator, _options.Password);
+
+    /// <summary>The connection string of a server that somebody else runs over a data folder, as its administrator.</summary>
+    public static string AdministrationConnectionStringFor(int port, string password, string database) =>
+        ConnectionStringFor(port, database, Administrator, password);
 
     /// <summary>Makes a database that belongs to the services' role and has the extensions; one that exists is brought to that state.</summary>
     public Task CreateDatabaseAsync(string database, CancellationToken cancellationToken) => PlatformDatabase.PrepareAsync(
@@ -213,10 +217,10 @@ internal sealed class LocalPostgres : IAsyncDisposable
         }
     }
 
-    private string ConnectionStringFor(string database, string role, string password) => new NpgsqlConnectionStringBuilder
+    private static string ConnectionStringFor(int port, string database, string role, string password) => new NpgsqlConnectionStringBuilder
     {
         Host = "127.0.0.1",
-        Port = Port,
+        Port = port,
         Username = role,
         Password = password,
         Database = database,

@@ -95,7 +95,7 @@ internal sealed class McpTools(RagClient client, string workspace)
             }
 
             sources = item.Data.Sources ?? sources;
-            answer.Append(item.Data.Text);
+            answer.Append(item is { EventType: "done", Data.Text: not null } ? "\n" : "").Append(item.Data.Text);
             foreach (var number in item.Data.Citations ?? [])
             {
                 answer.Append(CultureInfo.InvariantCulture, $"\n[{number}] {sources[number - 1].DocumentId}: {sources[number - 1].Title}");

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Frozen;
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Options;
@@ -15,7 +16,10 @@ namespace RagPlatform.EmbeddingService.Budgets;
 /// </summary>
 internal sealed partial class BudgetGate : BackgroundService
 {
+    private const int MaxUnsettled = 100_000;
+
     private static readonly TimeSpan s_refreshInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_forgetInterval = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_maxFirstWait = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_maxFirstWaitOfNobody = TimeSpan.FromMilliseconds(200);
 
@@ -32,6 +36,9 @@ internal sealed partial class BudgetGate : BackgroundService
 
     // A thousand callers that want to reserve at once must not take the pool's connections from everybody else.
     private readonly SemaphoreSlim _connections = new(6);
+
+    // What was spent and could not be booked, because PostgreSQL did not answer in time.
+    private readonly ConcurrentQueue<Settlement> _unsettled = new();
     private volatile FrozenDictionary<string, Kind> _budgets = FrozenDictionary<string, Kind>.Empty;
 
     public BudgetGate(
@@ -114,11 +121,20 @@ internal sealed partial class BudgetGate : BackgroundService
         }
 
         using var timer = new PeriodicTimer(s_refreshInterval, _time);
+        var forgotAt = _time.GetTimestamp();
         do
         {
             try
             {
                 await RefreshAsync(stoppingToken);
+                await SettleLateAsync();
+                if (_store is not null && _time.GetElapsedTime(forgotAt) >= s_forgetInterval)
+                {
+                    // The rest of a great many goes the next times.
+                    forgotAt = _time.GetTimestamp();
+                    await _store.ForgetSettledAsync(stoppingToken);
+                }
+
                 if (_budgets.Count > 0 && await _store!.ReturnExpiredAsync(stoppingToken) is > 0 and var returned)
                 {
                     LogReturned(returned);
@@ -130,6 +146,13 @@ internal sealed partial class BudgetGate : BackgroundService
             }
         }
         while (_store is not null && !stoppingToken.IsCancellationRequested && await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    /// <inheritdoc />
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        await SettleLateAsync();
     }
 
     // A process that starts while PostgreSQL is away knows of no budget: calls in a workspace's name are refused then, as while it is away later.
@@ -201,31 +224,48 @@ internal sealed partial class BudgetGate : BackgroundService
         }
     }
 
-    private async Task SettleAsync(Reservation reservation, decimal micro, long tokens)
+    private async Task SettleAsync(Settlement settlement)
     {
-        for (var attempt = 1; ; attempt++)
+        if (!await TrySettleAsync(settlement))
         {
-            try
+            // PostgreSQL may have booked it all the same, or do so yet: a settlement is booked once, however often it is sent.
+            if (_unsettled.Count < MaxUnsettled)
             {
-                foreach (var alert in await AskAsync(
-                    store => store.SettleAsync(reservation.Workspace, reservation.KeyId, reservation.Id, micro, tokens, CancellationToken.None), CancellationToken.None))
-                {
-                    _alerts.Add(1, new KeyValuePair<string, object?>("percent", alert.Percent));
-                    LogAlert(alert.Hard ? "hard" : "soft", alert.Period, reservation.Workspace, alert.Percent);
-                }
-
-                return;
+                _unsettled.Enqueue(settlement);
             }
-            catch (BudgetException)
+            else
             {
-                if (attempt == 5)
-                {
-                    LogUnsettled(reservation.Workspace, tokens);
-                    return;
-                }
+                LogUnsettled(settlement.Workspace, settlement.Tokens);
+            }
+        }
+    }
+
+    private async Task<bool> TrySettleAsync(Settlement settlement)
+    {
+        try
+        {
+            foreach (var alert in await AskAsync(
+                store => store.SettleAsync(
+                    settlement.Workspace, settlement.KeyId, settlement.Id, settlement.Micro, settlement.Tokens, CancellationToken.None),
+                CancellationToken.None))
+            {
+                _alerts.Add(1, new KeyValuePair<string, object?>("percent", alert.Percent));
+                LogAlert(alert.Hard ? "hard" : "soft", alert.Period, settlement.Workspace, alert.Percent);
             }
 
-            await Task.Delay(TimeSpan.FromSeconds(attempt), _time);
+            return true;
+        }
+        catch (BudgetException)
+        {
+            return false;
+        }
+    }
+
+    private async Task SettleLateAsync()
+    {
+        for (var left = _unsettled.Count; left > 0 && _unsettled.TryPeek(out var settlement) && await TrySettleAsync(settlement); left--)
+        {
+            _unsettled.TryDequeue(out _);
         }
     }
 
@@ -240,6 +280,9 @@ internal sealed partial class BudgetGate : BackgroundService
 
     [LoggerMessage(4, LogLevel.Warning, "{Reservations} reservations of dead processes were given back")]
     private partial void LogReturned(long reservations);
+
+    /// <summary>What a call has spent.</summary>
+    private sealed record Settlement(string Workspace, string KeyId, Guid Id, decimal Micro, long Tokens);
 
     /// <summary>What a call may spend.</summary>
     internal sealed class Reservation : IAsyncDisposable
@@ -270,7 +313,7 @@ internal sealed partial class BudgetGate : BackgroundService
         public Guid Id { get; }
 
         /// <summary>Tokens that the provider counted.</summary>
-        public void Spend(int tokens) => Interlocked.Add(ref _spent, tokens);
+        public void Spend(long tokens) => Interlocked.Add(ref _spent, tokens);
 
         public async ValueTask DisposeAsync()
         {
@@ -278,7 +321,7 @@ internal sealed partial class BudgetGate : BackgroundService
             {
                 await _renewal!.DisposeAsync();
                 var spent = Interlocked.Read(ref _spent);
-                await _gate.SettleAsync(this, spent * _model.PricePerMillionTokens, spent);
+                await _gate.SettleAsync(new(Workspace, KeyId, Id, spent * _model.PricePerMillionTokens, spent));
             }
         }
 

@@ -31,36 +31,44 @@ internal sealed partial class UsageRecorder : BackgroundService
         _dollars = meter.CreateCounter<double>("rag.embedding.cost", "{USD}", "What vectors of tier source cost, and what those of the other tiers would have cost.");
     }
 
-    /// <summary>Notes one request.</summary>
-    public void Record(EmbeddingCall call, in TierCounts tiers)
+    /// <summary>Notes an answered request: what it got without paying.</summary>
+    public void RecordSaved(EmbeddingCall call, in TierCounts tiers)
+    {
+        foreach (var tier in s_tiers)
+        {
+            if (tier != Tier.Source && tiers.Texts(tier) is > 0 and var texts)
+            {
+                Record(call, tier, 1, texts, tiers.Tokens(tier));
+            }
+        }
+    }
+
+    /// <summary>Notes what a provider answered, and what it counted for it.</summary>
+    /// <param name="call">For whom.</param>
+    /// <param name="requests">1 for the first answer of a request, 0 for the others.</param>
+    /// <param name="texts">Texts.</param>
+    /// <param name="tokens">Their tokens.</param>
+    public void RecordBought(EmbeddingCall call, int requests, int texts, long tokens) => Record(call, Tier.Source, requests, texts, tokens);
+
+    private void Record(EmbeddingCall call, Tier tier, int requests, int texts, long tokens)
     {
         var model = call.Target.Model.Definition;
         var day = DateOnly.FromDateTime(_time.GetUtcNow().UtcDateTime);
-        foreach (var tier in s_tiers)
+        var micro = tokens * model.PricePerMillionTokens;
+        var tag = new KeyValuePair<string, object?>("tier", TierStatistics.Name(tier));
+        _tokens.Add(tokens, tag);
+        _dollars.Add((double)micro / 1e6, tag);
+        if (_store is null)
         {
-            var texts = tiers.Texts(tier);
-            if (texts == 0)
-            {
-                continue;
-            }
+            return;
+        }
 
-            var tokens = tiers.Tokens(tier);
-            var micro = tokens * model.PricePerMillionTokens;
-            var tag = new KeyValuePair<string, object?>("tier", TierStatistics.Name(tier));
-            _tokens.Add(tokens, tag);
-            _dollars.Add((double)micro / 1e6, tag);
-            if (_store is null)
-            {
-                continue;
-            }
-
-            lock (_lock)
-            {
-                var key = new Key(call.Workspace, day, call.KeyId, model.Name, tier);
-                _sums[key] = _sums.TryGetValue(key, out var sums)
-                    ? new Sums(sums.Requests + 1, sums.Texts + texts, sums.Tokens + tokens, sums.Micro + micro)
-                    : new Sums(1, texts, tokens, micro);
-            }
+        lock (_lock)
+        {
+            var key = new Key(call.Workspace, day, call.KeyId, model.Name, tier);
+            _sums[key] = _sums.TryGetValue(key, out var sums)
+                ? new Sums(sums.Requests + requests, sums.Texts + texts, sums.Tokens + tokens, sums.Micro + micro)
+                : new Sums(requests, texts, tokens, micro);
         }
     }
 

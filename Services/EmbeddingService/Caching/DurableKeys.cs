@@ -20,18 +20,18 @@ internal sealed partial class DurableKeys(
     // After so long without news, what is known is too old.
     private static readonly TimeSpan s_maxAge = TimeSpan.FromSeconds(3);
 
-    // A row is as old as the beginning of its transaction: how long that may have been before it could be read.
-    private static readonly TimeSpan s_overlap = TimeSpan.FromSeconds(15);
-
     private readonly EmbeddingCacheStore? _store = options.Value is { Enabled: true, Durable: true, DurableKeysInMemory: > 0 } ? store : null;
     private volatile KeyFilter? _filling;
     private volatile KeyFilter? _filter;
     private long _followedAt;
-    private DateTimeOffset _read;
-    private DateTimeOffset _readBefore;
+    private long _followed;
+    private string? _snapshot;
 
     /// <summary>Whether it knows of keys that are not there.</summary>
     public bool IsFollowing => _filter is not null && time.GetElapsedTime(Volatile.Read(ref _followedAt)) <= s_maxAge;
+
+    /// <summary>Keys that were read because they had been added, since the start.</summary>
+    public long Followed => Interlocked.Read(ref _followed);
 
     /// <summary>Whether PostgreSQL may have a vector.</summary>
     public bool MayHave(in VectorKey key) => !IsFollowing || _filter is not { } filter || filter.MayHave(key);
@@ -91,7 +91,7 @@ internal sealed partial class DurableKeys(
     {
         // What is added meanwhile is noted in it, and what others add is read after it.
         _filling = filter;
-        _readBefore = _read = await keys.ReadAddedAsync(DateTimeOffset.MaxValue, static (_, _) => { }, stoppingToken);
+        _snapshot = await keys.ReadAddedAsync(null, static (_, _) => { }, stoppingToken);
         var (space, hash) = ("", Array.Empty<byte>());
         for (var count = Page; count == Page;)
         {
@@ -112,11 +112,14 @@ internal sealed partial class DurableKeys(
     private async Task FollowAsync(EmbeddingCacheStore keys, KeyFilter filter, CancellationToken stoppingToken)
     {
         var asOf = time.GetTimestamp();
-
-        // From the last but one time on: a transaction that was held up together with us, by a pause of the server, has an old time and a late end.
-        var now = await keys.ReadAddedAsync(_readBefore - s_overlap, (space, hash) => filter.Add(new VectorKey(hash, space)), stoppingToken);
-        (_readBefore, _read) = (_read, now);
+        _snapshot = await keys.ReadAddedAsync(_snapshot, (space, hash) => Note(filter, space, hash), stoppingToken);
         Volatile.Write(ref _followedAt, asOf);
+    }
+
+    private void Note(KeyFilter filter, string space, byte[] hash)
+    {
+        filter.Add(new VectorKey(hash, space));
+        Interlocked.Increment(ref _followed);
     }
 
     [LoggerMessage(1, LogLevel.Debug, "The keys of the durable cache cannot be read ({Failure}): it is asked for every text")]

@@ -28,6 +28,11 @@ public sealed class EmbeddingCacheOptions
     [Range(typeof(TimeSpan), "00:00:01", "30.00:00:00")]
     public TimeSpan MemoryTtl { get; set; } = TimeSpan.FromHours(1);
 
+    /// <summary>How long a vector stays in memory at most, also when it is in use.</summary>
+    /// <value>1 second to 30 days. The default is 6 hours.</value>
+    [Range(typeof(TimeSpan), "00:00:01", "30.00:00:00")]
+    public TimeSpan MemoryMaxAge { get; set; } = TimeSpan.FromHours(6);
+
     /// <summary>How long a vector stays in Valkey (L2), give or take a tenth so that those of one batch do not go at one moment.</summary>
     /// <value>1 second to 366 days. The default is 7 days.</value>
     [Range(typeof(TimeSpan), "00:00:01", "366.00:00:00")]

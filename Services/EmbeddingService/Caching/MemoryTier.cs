@@ -4,15 +4,17 @@ namespace RagPlatform.EmbeddingService.Caching;
 
 /// <summary>
 /// L1: vectors in memory, evicted by SIEVE (Zhang et al., NSDI 2024): a hit sets a bit without a lock, so that readers never wait for each other,
-/// and on skewed loads fewer are missed than with LRU. Bounded by entries and bytes; an entry that nobody used for a time is gone.
+/// and on skewed loads fewer are missed than with LRU. Bounded by entries and bytes; an entry that nobody used for a time is gone,
+/// and one that is in use after a longer time too: it is read again from the tier below, which may know better.
 /// </summary>
-internal sealed class MemoryTier(int maxEntries, long maxBytes, TimeSpan ttl, TimeProvider time)
+internal sealed class MemoryTier(int maxEntries, long maxBytes, TimeSpan ttl, TimeSpan maxAge, TimeProvider time)
 {
     // Key, node, dictionary entry and array header, measured on 64 bits.
     private const int EntryOverhead = 240;
 
     private readonly ConcurrentDictionary<VectorKey, Entry> _entries = new();
     private readonly long _ttl = (long)(ttl.TotalSeconds * time.TimestampFrequency);
+    private readonly long _maxAge = (long)(maxAge.TotalSeconds * time.TimestampFrequency);
     private readonly Lock _lock = new();
     private Entry? _newest;
     private Entry? _oldest;
@@ -44,7 +46,7 @@ internal sealed class MemoryTier(int maxEntries, long maxBytes, TimeSpan ttl, Ti
         if (_entries.TryGetValue(key, out var entry))
         {
             var now = time.GetTimestamp();
-            if (now - Volatile.Read(ref entry.Used) <= _ttl)
+            if (now - Volatile.Read(ref entry.Used) <= _ttl && now - entry.Written <= _maxAge)
             {
                 entry.Visited = true;
                 Volatile.Write(ref entry.Used, now);

@@ -99,7 +99,16 @@ internal sealed class ValkeyTier(CacheConnection connection, IOptions<EmbeddingC
     /// <param name="space">The space's id.</param>
     /// <param name="cancellationToken">Cancels; what was removed stays so.</param>
     /// <returns>How many were removed.</returns>
-    public async Task<long> RemoveSpaceAsync(string space, CancellationToken cancellationToken)
+    public async Task<long> RemoveSpaceAsync(string space, CancellationToken cancellationToken) => (await RemoveMatchingAsync(space, cancellationToken)).Removed;
+
+    /// <summary>Removes every vector of the model of a space, at any dimensions, and of models that have the same last segment of their name.</summary>
+    /// <param name="space">The id of one of its spaces.</param>
+    /// <param name="cancellationToken">Cancels; what was removed stays so.</param>
+    /// <returns>Whether all are removed: not when Valkey did not answer.</returns>
+    public async Task<bool> RemoveModelAsync(string space, CancellationToken cancellationToken) =>
+        !connection.IsConfigured || (await RemoveMatchingAsync(space[..(space.LastIndexOf('_', space.LastIndexOf('_') - 1) + 1)] + "*", cancellationToken)).Complete;
+
+    private async Task<(long Removed, bool Complete)> RemoveMatchingAsync(string spaces, CancellationToken cancellationToken)
     {
         var removed = 0L;
         var cursor = "0";
@@ -108,17 +117,17 @@ internal sealed class ValkeyTier(CacheConnection connection, IOptions<EmbeddingC
             cancellationToken.ThrowIfCancellationRequested();
             var position = cursor;
             var page = await connection.TryAsync(
-                database => database.ScriptEvaluateAsync(script: ScanScript, keys: [], values: [position, $"{_prefix}*:{space}"]), cancellationToken);
+                database => database.ScriptEvaluateAsync(script: ScanScript, keys: [], values: [position, $"{_prefix}*:{spaces}"]), cancellationToken);
             if (page is null || (RedisResult[]?)page is not { Length: 2 } parts)
             {
-                break;
+                return (removed, false);
             }
 
             cursor = (string?)parts[0] ?? "0";
             removed += (long)parts[1];
         }
         while (cursor != "0");
-        return removed;
+        return (removed, true);
     }
 
     /// <summary>Entries and bytes that Valkey uses, of everything in it; null when it does not answer.</summary>

@@ -44,20 +44,11 @@ internal sealed class EmbeddingGateway(
         if (pending is not null)
         {
             statistics.Miss(Tier.L1, pending.Count);
-            try
-            {
-                (tokens, tiers) = await FetchAsync(call, prompt, pending, vectors, tokens, tiers, cancellationToken);
-            }
-            finally
-            {
-                usage.Record(call, tiers);
-            }
-        }
-        else
-        {
-            usage.Record(call, tiers);
+            (tokens, tiers) = await FetchAsync(call, prompt, pending, vectors, tokens, tiers, cancellationToken);
         }
 
+        // What was bought is recorded when it is bought, whether the caller gets it or not.
+        usage.RecordSaved(call, tiers);
         return new EmbeddingResult(vectors, tokens, tiers);
     }
 
@@ -76,7 +67,10 @@ internal sealed class EmbeddingGateway(
                 }
 
                 var text = prompt.Length == 0 ? call.Texts[place] : prompt + call.Texts[place];
-                var joined = call.Bypass ? (Flight: new Flight(key, text), Own: true) : fetcher.Join(key, text);
+                var encoding = call.Target.Model.Definition.Encoding;
+                var joined = call.Bypass
+                    ? (Flight: new Flight(key, text, call.Interactive, encoding), Own: true)
+                    : fetcher.Join(key, text, call.Interactive, encoding);
                 flights.Add(key, joined);
                 if (joined.Own)
                 {
@@ -86,14 +80,24 @@ internal sealed class EmbeddingGateway(
 
             if (own.Count > 0)
             {
-                // Not awaited: the flights are. It goes on when this caller leaves.
+                // Not awaited: the flights are. What is sent goes on when this caller leaves.
                 _ = fetcher.Depart(own, call);
             }
 
             // One by one: most have landed when the first has, and each continuation less is a thread that need not be woken.
-            foreach (var (flight, _) in flights.Values)
+            try
             {
-                await flight.Task.WaitAsync(cancellationToken);
+                foreach (var (flight, _) in flights.Values)
+                {
+                    await flight.Task.WaitAsync(cancellationToken);
+                }
+            }
+            finally
+            {
+                foreach (var (flight, _) in flights.Values)
+                {
+                    flight.Leave();
+                }
             }
 
             var again = new List<Pending>();

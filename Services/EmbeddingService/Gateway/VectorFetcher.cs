@@ -20,6 +20,7 @@ internal sealed partial class VectorFetcher(
     DurableTier durable,
     ProviderCaller provider,
     BudgetGate budgets,
+    UsageRecorder usage,
     GatewayFeatures features,
     TierStatistics statistics,
     IOptions<EmbeddingCacheOptions> options,
@@ -30,11 +31,17 @@ internal sealed partial class VectorFetcher(
     private static readonly TimeSpan s_lastPoll = TimeSpan.FromMilliseconds(40);
     private static readonly TimeSpan s_leasePoll = TimeSpan.FromMilliseconds(100);
 
+    // The other replica may have the text in a bulk call that waits for its turn: rather than make a person wait, it is paid twice.
+    private static readonly TimeSpan s_maxOthersWait = TimeSpan.FromSeconds(5);
+
     // Few texts: somebody may wait, so PostgreSQL and the lease are asked at the same time. Of a batch, most texts may be in PostgreSQL.
     private const int MaxOverlapped = 8;
 
     // After so many looks into Valkey in vain, new texts are being asked for: then the lease is taken with the look, and PostgreSQL is asked meanwhile.
     private const int ColdLooks = 8;
+
+    // Nobody is there to see it.
+    private static readonly Landing s_deserted = new(null, Tier.Source, new OperationCanceledException(), OwnersOnly: true);
 
     private readonly ConcurrentDictionary<VectorKey, Flight> _flights = new();
     private int _looksInVain;
@@ -46,32 +53,64 @@ internal sealed partial class VectorFetcher(
     /// <summary>Fetches that are not done: also those whose callers have their vectors, while the copies for the other tiers are written.</summary>
     public int Fetching => Volatile.Read(ref _fetching);
 
-    /// <summary>Joins a text's flight, or starts one.</summary>
+    /// <summary>Joins a text's flight, or starts one. Whoever got a flight must leave it.</summary>
     /// <param name="key">The text's key.</param>
     /// <param name="text">The text with prompt.</param>
+    /// <param name="interactive">Whether a person waits: then it does not wait behind a bulk call that was not sent yet.</param>
+    /// <param name="encoding">By what its tokens are counted.</param>
     /// <returns>The flight, and whether the caller has to <see cref="Depart"/> with it.</returns>
-    public (Flight Flight, bool Own) Join(in VectorKey key, string text)
+    public (Flight Flight, bool Own) Join(in VectorKey key, string text, bool interactive, TokenEncoding encoding)
     {
-        if (_flights.TryGetValue(key, out var flying))
+        while (true)
         {
-            return (flying, false);
+            if (!_flights.TryGetValue(key, out var flying))
+            {
+                var own = new Flight(key, text, interactive, encoding);
+                if (!_flights.TryAdd(key, own))
+                {
+                    continue;
+                }
+
+                // It may have landed between the caller's look into memory and now.
+                if (features.Cache && memory.TryGet(key, out var vector))
+                {
+                    Land(own, new Landing(vector, Tier.L1, null, false));
+                    return (own, false);
+                }
+
+                return (own, true);
+            }
+
+            if (interactive && !flying.Interactive && TryOvertake(flying) is { } overtaker)
+            {
+                return (overtaker, true);
+            }
+
+            if (flying.TryBoard(interactive))
+            {
+                return (flying, false);
+            }
+
+            _flights.TryRemove(new KeyValuePair<VectorKey, Flight>(key, flying));
+        }
+    }
+
+    private Flight? TryOvertake(Flight flying)
+    {
+        var own = new Flight(flying.Key, flying.Text, interactive: true, flying.Encoding);
+        if (!flying.TryOvertake(own))
+        {
+            return null;
         }
 
-        var own = new Flight(key, text);
-        flying = _flights.GetOrAdd(key, own);
-        if (flying != own)
+        if (_flights.TryUpdate(flying.Key, own, flying))
         {
-            return (flying, false);
+            return own;
         }
 
-        // It may have landed between the caller's look into memory and now.
-        if (features.Cache && memory.TryGet(key, out var vector))
-        {
-            Land(own, new Landing(vector, Tier.L1, null, false));
-            return (own, false);
-        }
-
-        return (own, true);
+        // It has just landed: nobody knows of ours.
+        flying.GoOn();
+        return null;
     }
 
     /// <summary>Gets the vectors of own flights. The task never fails: what goes wrong is the flights' landing.</summary>
@@ -105,6 +144,20 @@ internal sealed partial class VectorFetcher(
         {
             Interlocked.Decrement(ref _fetching);
         }
+    }
+
+    // Those that nobody waits for any more are given up.
+    private List<Flight> StillWanted(List<Flight> flights)
+    {
+        foreach (var flight in flights)
+        {
+            if (flight.TryClose())
+            {
+                Land(flight, s_deserted);
+            }
+        }
+
+        return [.. flights.Where(flight => !flight.Task.IsCompleted)];
     }
 
     private async Task FromCachesAsync(List<Flight> flights, EmbeddingCall call)
@@ -201,17 +254,29 @@ internal sealed partial class VectorFetcher(
     private async Task WaitForOthersAsync(List<Flight> flights, EmbeddingCall call)
     {
         var delay = s_firstPoll;
-        var askedAt = time.GetTimestamp();
+        var (start, askedAt) = (time.GetTimestamp(), time.GetTimestamp());
         var takeovers = new List<Task>();
         while (flights.Count > 0)
         {
             await Task.Delay(delay, time);
             delay = delay * 1.5 < s_lastPoll ? delay * 1.5 : s_lastPoll;
+            flights = StillWanted(flights);
+            if (flights.Count == 0)
+            {
+                break;
+            }
+
             flights = LandFound(flights, await valkey.GetAsync(Keys(flights), call.Target.Space.Dimensions, CancellationToken.None, again: true), Tier.L2, null);
             if (flights.Count > 0 && (time.GetElapsedTime(askedAt) >= s_leasePoll || !valkey.IsAvailable))
             {
                 askedAt = time.GetTimestamp();
                 (var taken, flights) = Split(flights, await leases.TakeAsync(Keys(flights), CancellationToken.None));
+                if (call.Interactive && time.GetElapsedTime(start) > s_maxOthersWait)
+                {
+                    taken.AddRange(flights);
+                    flights = [];
+                }
+
                 if (taken.Count > 0)
                 {
                     var found = await valkey.GetAsync(Keys(taken), call.Target.Space.Dimensions, CancellationToken.None, again: true);
@@ -248,14 +313,37 @@ internal sealed partial class VectorFetcher(
         }
     }
 
-    private async Task FromProviderAsync(IReadOnlyList<Flight> flights, EmbeddingCall call, bool store)
+    private async Task FromProviderAsync(List<Flight> flights, EmbeddingCall call, bool store)
     {
-        var texts = flights.Select(flight => flight.Text).ToArray();
         var model = call.Target.Model.Definition;
-        await using var reservation = await budgets.ReserveAsync(call, texts.Sum(text => (long)TokenEstimate.Of(text)), CancellationToken.None);
-        await provider.CallAsync(call.Target, texts, call.Interactive, OnBatchAsync, CancellationToken.None);
+        flights = StillWanted(flights);
+        if (flights.Count == 0)
+        {
+            return;
+        }
 
-        async ValueTask OnBatchAsync(int start, ProviderItem[] items)
+        await using var reservation = await budgets.ReserveAsync(call, flights.Sum(flight => (long)flight.EstimatedTokens), CancellationToken.None);
+        var requests = 1;
+        while (flights.Count > 0)
+        {
+            await provider.CallAsync(flights, new ProviderOrder(call.Target, call.Interactive, OnAnswer, OnBatchAsync, CancellationToken.None));
+            flights = StillWanted(flights);
+            foreach (var flight in flights)
+            {
+                await LandWithOvertakerAsync(flight);
+            }
+
+            flights = [.. flights.Where(flight => !flight.Task.IsCompleted)];
+        }
+
+        // What a provider answered is paid, whatever becomes of it: vectors that are wrong, and callers that have left.
+        void OnAnswer(int texts, long tokens)
+        {
+            reservation.Spend(tokens);
+            usage.RecordBought(call, Interlocked.Exchange(ref requests, 0), texts, tokens);
+        }
+
+        async ValueTask OnBatchAsync(IReadOnlyList<Flight> sent, ProviderItem[] items)
         {
             var stored = new List<KeyValuePair<VectorKey, CachedVector>>(store ? items.Length : 0);
             var landings = new Landing[items.Length];
@@ -267,10 +355,9 @@ internal sealed partial class VectorFetcher(
                     continue;
                 }
 
-                var key = flights[start + i].Key;
+                var key = sent[i].Key;
                 var vector = new CachedVector(values, items[i].Tokens);
                 landings[i] = new Landing(vector, Tier.Source, null, false);
-                reservation.Spend(items[i].Tokens);
                 statistics.Hit(Tier.Source);
                 if (store)
                 {
@@ -287,12 +374,29 @@ internal sealed partial class VectorFetcher(
 
             for (var i = 0; i < items.Length; i++)
             {
-                Land(flights[start + i], landings[i]);
+                Land(sent[i], landings[i]);
             }
 
             // The callers have their vectors, and go on before this does; other replicas need them in Valkey before the lease is given back.
             await Task.Yield();
             await valkey.SetAsync(stored);
+        }
+    }
+
+    // An interactive call has the text in place of this one. When it has no vector either (its caller's budget, or it left), this one goes on.
+    private async Task LandWithOvertakerAsync(Flight flight)
+    {
+        if (flight.Overtaker is { } overtaker)
+        {
+            var landing = await overtaker.Task;
+            if (landing.Vector is not null || !landing.OwnersOnly)
+            {
+                Land(flight, landing.Vector is null ? landing : landing with { Tier = Tier.Joined });
+            }
+            else
+            {
+                flight.GoOn();
+            }
         }
     }
 

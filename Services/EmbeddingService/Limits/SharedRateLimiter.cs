@@ -20,21 +20,25 @@ internal sealed class SharedRateLimiter(
     private readonly RedisKey[] _keys = [$"{keyPrefix}:v3:rate:{name}", $"{keyPrefix}:v3:blocked:{name}"];
     private long _blockedUntil;
 
-    /// <summary>Takes one request of a number of tokens.</summary>
-    /// <returns>Zero when it was taken; otherwise how long to wait before asking again.</returns>
-    public async ValueTask<TimeSpan> TryTakeAsync(long tokens, CancellationToken cancellationToken)
+    /// <summary>How long the endpoint takes nothing, as far as this replica knows; zero when it does.</summary>
+    public TimeSpan BlockedFor
     {
-        var blocked = time.GetElapsedTime(time.GetTimestamp(), Interlocked.Read(ref _blockedUntil));
-        if (blocked > TimeSpan.Zero)
+        get
         {
-            return blocked;
+            var rest = time.GetElapsedTime(time.GetTimestamp(), Interlocked.Read(ref _blockedUntil));
+            return rest > TimeSpan.Zero ? rest : TimeSpan.Zero;
+        }
+    }
+
+    /// <summary>Takes one request of a number of tokens.</summary>
+    public async ValueTask<RateDecision> TryTakeAsync(long tokens, CancellationToken cancellationToken)
+    {
+        if (BlockedFor is var blocked && blocked > TimeSpan.Zero)
+        {
+            return new(blocked, Blocked: true);
         }
 
-        if (requestsPerMinute == 0 && tokensPerMinute == 0)
-        {
-            return TimeSpan.Zero;
-        }
-
+        // Also without limits of its own: another replica may know of a block.
         var (answered, wait) = connection.IsConfigured
             ? await connection.TryGetAsync(
                 async database => (long)await database.ScriptEvaluateAsync(
@@ -43,7 +47,13 @@ internal sealed class SharedRateLimiter(
             : default;
         if (!answered)
         {
-            return _own.TryTake(tokens);
+            return new(_own.TryTake(tokens), Blocked: false);
+        }
+
+        if (wait < 0)
+        {
+            BlockHere(TimeSpan.FromMilliseconds(-wait));
+            return new(TimeSpan.FromMilliseconds(-wait), Blocked: true);
         }
 
         if (wait == 0)
@@ -51,25 +61,45 @@ internal sealed class SharedRateLimiter(
             _own.TryTake(tokens, force: true);
         }
 
-        return TimeSpan.FromMilliseconds(wait);
+        return new(TimeSpan.FromMilliseconds(wait), Blocked: false);
     }
 
-    /// <summary>The endpoint said that it takes nothing for a time: all replicas keep to it.</summary>
+    /// <summary>The endpoint said that it takes nothing for a time: all replicas keep to it. A longer block that is known already stays.</summary>
     public async ValueTask BlockAsync(TimeSpan duration)
     {
-        if (duration <= TimeSpan.Zero)
+        if (duration > TimeSpan.Zero)
         {
-            return;
+            BlockHere(duration);
+            var milliseconds = (long)Math.Ceiling(duration.TotalMilliseconds);
+            await connection.TryAsync(database => database.ScriptEvaluateAsync(script: BlockScript, keys: [_keys[1]], values: [milliseconds]));
         }
-
-        Interlocked.Exchange(ref _blockedUntil, time.GetTimestamp() + (long)(duration.TotalSeconds * time.TimestampFrequency));
-        await connection.TryAsync(database => database.StringSetAsync(key: _keys[1], value: 1, expiry: duration));
     }
 
+    private void BlockHere(TimeSpan duration)
+    {
+        var until = time.GetTimestamp() + (long)(duration.TotalSeconds * time.TimestampFrequency);
+        var known = Interlocked.Read(ref _blockedUntil);
+        while (until > known)
+        {
+            var seen = Interlocked.CompareExchange(ref _blockedUntil, until, known);
+            if (seen == known)
+            {
+                return;
+            }
+
+            known = seen;
+        }
+    }
+
+    private const string BlockScript =
+        "if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], 1, 'PX', ARGV[1]) end return 1";
+
+    // Zero: taken. Above: wait so long. Below: the endpoint is blocked for so long.
     // One hash per endpoint, with a field for the requests and one for the tokens of each of the last 61 seconds, by the server's clock.
     private const string TakeScript = """
         local blocked = redis.call('PTTL', KEYS[2])
-        if blocked > 0 then return blocked end
+        if blocked > 0 then return -blocked end
+        if tonumber(ARGV[1]) == 0 and tonumber(ARGV[2]) == 0 then return 0 end
         if redis.replicate_commands then redis.replicate_commands() end
         local clock = redis.call('TIME')
         local now, millis = tonumber(clock[1]), math.floor(tonumber(clock[2]) / 1000)
@@ -101,3 +131,8 @@ internal sealed class SharedRateLimiter(
         return 1000
         """;
 }
+
+/// <summary>Whether a request may be made now.</summary>
+/// <param name="Wait">Zero when it was taken; otherwise how long to wait before asking again.</param>
+/// <param name="Blocked">Whether the endpoint asked to be left alone; otherwise its limits are used up.</param>
+internal readonly record struct RateDecision(TimeSpan Wait, bool Blocked);

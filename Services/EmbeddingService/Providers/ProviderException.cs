@@ -35,6 +35,9 @@ internal sealed class ProviderException(ProviderFailure failure, string message,
     /// <summary>When the provider says that it will take calls again.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>Whether the provider names the format of vectors as what it does not like.</summary>
+    public bool IsAboutFormat { get; init; }
+
     /// <summary>What a status means.</summary>
     public static ProviderFailure Classify(int status) => status switch
     {

@@ -12,6 +12,9 @@ internal sealed class ProviderHttp(HttpMessageHandler handler) : IDisposable
         AllowAutoRedirect = false,
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         ConnectTimeout = TimeSpan.FromSeconds(5),
+
+        // Providers are third parties: nothing of our traces goes to them.
+        ActivityHeadersPropagator = null,
     });
 
     public void Dispose() => Client.Dispose();

@@ -13,7 +13,7 @@ namespace RagPlatform.EmbeddingService.Registry;
 /// Models that nobody used are not asked: that would cost money.
 /// </summary>
 internal sealed partial class CanaryCheck(
-    ModelRegistry registry, IOptions<CanaryOptions> options, TimeProvider time, ILogger<CanaryCheck> logger, EmbeddingModelStore? store = null)
+    ModelRegistry registry, ImpostorWatch impostors, IOptions<CanaryOptions> options, TimeProvider time, ILogger<CanaryCheck> logger, EmbeddingModelStore? store = null)
     : BackgroundService
 {
     private static readonly string[] s_texts =
@@ -25,21 +25,34 @@ internal sealed partial class CanaryCheck(
 
     private static readonly TimeSpan s_tick = TimeSpan.FromSeconds(10);
 
+    // An endpoint that is busy is asked at the next tick.
+    private static readonly TimeSpan s_maxWait = TimeSpan.FromSeconds(5);
+
     private readonly ConcurrentDictionary<string, byte[]> _known = new();
 
     /// <summary>Checks every endpoint of every model that is in use.</summary>
     public async Task CheckAsync(bool all, CancellationToken cancellationToken)
     {
-        foreach (var model in registry.Models.Where(model => model.Definition.Type is not (null or ProviderType.Local)))
+        var due = new List<(string Provider, ServedModel Model, ModelEndpoint Endpoint)>();
+        foreach (var model in registry.Models.Where(model => !model.Definition.InProcess))
         {
             foreach (var endpoint in model.Endpoints)
             {
-                if ((all || !endpoint.Checked) && (endpoint.Used || await FindAsync(model.Definition.Space.Id, cancellationToken) is not null))
+                if ((all || !endpoint.State.Checked) && (endpoint.State.Used || await FindAsync(model.Definition.Space.Id, cancellationToken) is not null))
                 {
-                    await CheckAsync(model, endpoint, cancellationToken);
+                    due.Add((endpoint.Provider, model, endpoint));
                 }
             }
         }
+
+        // One provider that is slow, or takes no calls, holds up the checks of no other one.
+        await Task.WhenAll(due.GroupBy(check => check.Provider).Select(async checks =>
+        {
+            foreach (var (_, model, endpoint) in checks)
+            {
+                await CheckAsync(model, endpoint, cancellationToken);
+            }
+        }));
     }
 
     /// <inheritdoc />
@@ -71,6 +84,7 @@ internal sealed partial class CanaryCheck(
     private async Task CheckAsync(ServedModel model, ModelEndpoint endpoint, CancellationToken cancellationToken)
     {
         float[] now;
+        var askedAt = time.GetTimestamp();
         try
         {
             now = await AskAsync(model, endpoint, cancellationToken);
@@ -85,27 +99,32 @@ internal sealed partial class CanaryCheck(
         var space = model.Definition.Space;
         var stored = await EnsureAsync(space.Id, now, cancellationToken);
         var cosine = stored.Length == now.Length ? Enumerable.Range(0, s_texts.Length).Min(i => Cosine(stored, now, i * space.Dimensions, space.Dimensions)) : 0;
-        endpoint.Checked = true;
+        var wasImpostor = endpoint.State.Impostor;
         if (cosine < options.Value.MinCosine)
         {
-            if (!endpoint.Impostor)
+            if (!wasImpostor)
             {
                 LogImpostor(model.Definition.Name, endpoint.Provider, cosine);
             }
 
-            endpoint.Impostor = true;
+            await impostors.FoundAsync(model, endpoint, cancellationToken);
         }
-        else if (endpoint.Impostor)
+        else
         {
-            endpoint.Impostor = false;
-            LogGenuine(model.Definition.Name, endpoint.Provider);
+            await impostors.GoodAsync(model, endpoint, askedAt, cancellationToken);
+            if (wasImpostor)
+            {
+                LogGenuine(model.Definition.Name, endpoint.Provider);
+            }
         }
+
+        endpoint.State.Checked = true;
     }
 
     private static async Task<float[]> AskAsync(ServedModel model, ModelEndpoint endpoint, CancellationToken cancellationToken)
     {
         var space = model.Definition.Space;
-        await endpoint.Channel.EnterAsync(tokens: 40, interactive: false, cancellationToken);
+        await endpoint.Channel.EnterAsync(tokens: 40, interactive: false, s_maxWait, cancellationToken);
         try
         {
             using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -73,6 +73,11 @@ public sealed class ProviderOptions
     [Range(1, 1_000)]
     public int MaxInFlight { get; set; } = 8;
 
+    /// <summary>Calls that may wait for one of those places, interactive and bulk ones each. Beyond it callers are refused at once (429).</summary>
+    /// <value>1 to 100,000. The default is 1,000.</value>
+    [Range(1, 100_000)]
+    public int MaxWaiting { get; set; } = 1_000;
+
     /// <summary>Texts of one call.</summary>
     /// <value>1 to 2,048. The default is 100.</value>
     [Range(1, 2_048)]

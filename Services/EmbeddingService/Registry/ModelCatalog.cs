@@ -20,6 +20,9 @@ internal sealed partial class ModelCatalog(
     // An endpoint's limits hold for all of its models together, also across a change of the registry.
     private readonly ConcurrentDictionary<string, ProviderChannel> _channels = new(StringComparer.Ordinal);
 
+    // What was learned of a model at an endpoint, too: by the endpoint, its name for the model, and the space.
+    private readonly ConcurrentDictionary<(string Provider, string Model, string Space), EndpointState> _states = new();
+
     /// <summary>
     /// The model of a workspace that names none: the configured one, or <c>hashing</c> in place of a packaged model that cannot be computed on this machine.
     /// </summary>
@@ -34,14 +37,14 @@ internal sealed partial class ModelCatalog(
     {
         var models = new Dictionary<string, ServedModel>(StringComparer.Ordinal)
         {
-            [KnownModels.Hashing] = new(KnownModels.HashingModel, [CreateEndpoint("hashing", 0, s_hashing, new HashingEmbeddingGenerator())]),
+            [KnownModels.Hashing] = new(KnownModels.HashingModel, [CreateEndpoint("hashing", 0, s_hashing, KnownModels.HashingModel, new HashingEmbeddingGenerator())]),
         };
         AddLocal(models, options);
 
         foreach (var model in Definitions(options))
         {
             var endpoints = EndpointNames(options, model.Definition, model.Options)
-                .Select((name, i) => CreateEndpoint(name, i, options.Providers[name], CreateGenerator(name, options.Providers[name], model.Definition)))
+                .Select((name, i) => CreateEndpoint(name, i, options.Providers[name], model.Definition, CreateGenerator(name, options.Providers[name], model.Definition)))
                 .ToList();
             if (endpoints.Count > 0)
             {
@@ -60,12 +63,12 @@ internal sealed partial class ModelCatalog(
                 $"The default model '{options.DefaultModel}' is not among those that are configured: {string.Join(", ", models.Keys)}.");
     }
 
-    private static readonly ProviderOptions s_hashing = new() { RequestsPerMinute = 0, MaxInFlight = 64, MaxBatch = 256, MaxAttempts = 1 };
+    private static readonly ProviderOptions s_hashing = new() { RequestsPerMinute = 0, MaxInFlight = 64, MaxWaiting = 10_000, MaxBatch = 256, MaxAttempts = 1 };
 
     // Small batches: what follows a batch (checks, copies into the caches) goes on while the next one is computed, and a cancelled one ends soon.
     private static readonly ProviderOptions s_local = new()
     {
-        RequestsPerMinute = 0, MaxInFlight = 8, MaxBatch = 32, MaxAttempts = 1, Timeout = TimeSpan.FromMinutes(2),
+        RequestsPerMinute = 0, MaxInFlight = 8, MaxWaiting = 10_000, MaxBatch = 32, MaxAttempts = 1, Timeout = TimeSpan.FromMinutes(2),
     };
 
     /// <summary>The models that are computed in this process: packaged ones where they can be, and configured folders.</summary>
@@ -93,7 +96,7 @@ internal sealed partial class ModelCatalog(
         }
 
         ServedModel Serve(ModelDefinition definition, ModelSource source) =>
-            new(definition, [CreateEndpoint(LocalEmbeddingGenerator.ProviderName, 0, s_local, new LocalEmbeddingGenerator(locals.Get(definition.Name, source)))]);
+            new(definition, [CreateEndpoint(LocalEmbeddingGenerator.ProviderName, 0, s_local, definition, new LocalEmbeddingGenerator(locals.Get(definition.Name, source)))]);
     }
 
     private ModelDefinition OpenFolder(ModelOptions model, out ModelFolder folder)
@@ -185,17 +188,21 @@ internal sealed partial class ModelCatalog(
         _ => throw new InvalidOperationException($"The provider '{name}' has a type that is not known."),
     };
 
-    private ModelEndpoint CreateEndpoint(string name, int index, ProviderOptions provider, IEmbeddingGenerator<string, Embedding<float>> generator) => new(
+    private ModelEndpoint CreateEndpoint(
+        string name, int index, ProviderOptions provider, ModelDefinition definition, IEmbeddingGenerator<string, Embedding<float>> generator) => new(
         name,
         index,
         generator,
         provider,
         _channels.GetOrAdd(name, (key, limits) => CreateChannel(key, limits), provider),
-        new Breaker(failures: 5, TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(1), time));
+        _states.GetOrAdd(
+            (name, definition.ProviderModel, definition.Space.Id),
+            _ => new EndpointState(new Breaker(failures: 5, TimeSpan.FromSeconds(2), TimeSpan.FromMinutes(1), time), time.GetTimestamp())));
 
     private ProviderChannel CreateChannel(string name, ProviderOptions limits) => new(
         limits.MaxInFlight,
-        new SharedRateLimiter(name, limits.RequestsPerMinute, limits.TokensPerMinute, cacheOptions.Value.KeyPrefix, cache, time),
+        limits.MaxWaiting,
+        limits == s_local || limits == s_hashing ? null : new SharedRateLimiter(name, limits.RequestsPerMinute, limits.TokensPerMinute, cacheOptions.Value.KeyPrefix, cache, time),
         time);
 
     [LoggerMessage(1, LogLevel.Error, "The model {Model} cannot be used: {Reason}")]

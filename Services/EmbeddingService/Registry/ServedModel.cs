@@ -25,7 +25,10 @@ internal sealed class ServedModel(ModelDefinition definition, IReadOnlyList<Mode
         isDefault,
         Definition.PricePerMillionTokens,
         Healthy,
-        Definition.Description);
+        Definition.Description)
+    {
+        Created = Definition.Created,
+    };
 }
 
 /// <summary>A model at an endpoint.</summary>
@@ -34,18 +37,15 @@ internal sealed class ServedModel(ModelDefinition definition, IReadOnlyList<Mode
 /// <param name="generator">Calls it.</param>
 /// <param name="options">Its limits.</param>
 /// <param name="channel">The way to it, shared by all models of the endpoint.</param>
-/// <param name="breaker">Keeps calls away while it fails; of this model alone.</param>
+/// <param name="state">What was learned of it; of this model alone.</param>
 internal sealed class ModelEndpoint(
     string provider,
     int index,
     IEmbeddingGenerator<string, Embedding<float>> generator,
     ProviderOptions options,
     ProviderChannel channel,
-    Breaker breaker)
+    EndpointState state)
 {
-    private volatile bool _impostor;
-    private volatile bool _used;
-
     public string Provider { get; } = provider;
 
     public int Index { get; } = index;
@@ -56,26 +56,12 @@ internal sealed class ModelEndpoint(
 
     public ProviderChannel Channel { get; } = channel;
 
-    public Breaker Breaker { get; } = breaker;
+    /// <summary>What was learned of it: the same after a change of the registry.</summary>
+    public EndpointState State { get; } = state;
 
-    /// <summary>Whether it answered vectors of another model when it was asked for fixed texts: it is out of use until that changes.</summary>
-    public bool Impostor
-    {
-        get => _impostor;
-        set => _impostor = value;
-    }
+    public Breaker Breaker => State.Breaker;
 
-    /// <summary>Whether it was called since the start.</summary>
-    public bool Used
-    {
-        get => _used;
-        set => _used = value;
-    }
-
-    /// <summary>Whether it was compared with what it answered before.</summary>
-    public bool Checked { get; set; }
-
-    public bool Healthy => !Impostor && !Breaker.IsOpen;
+    public bool Healthy => !State.Impostor && !Breaker.IsOpen;
 
     /// <summary>Whether a call would be tried.</summary>
     public bool CanTry => Healthy;

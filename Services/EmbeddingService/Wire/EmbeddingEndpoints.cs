@@ -14,22 +14,61 @@ internal static class EmbeddingEndpoints
     /// <summary>In answers: how many texts came from each tier. In requests of an admin: <c>bypass</c> asks the provider in any case.</summary>
     public const string CacheHeader = "x-rag-cache";
 
+    private static readonly string[] s_read = [HttpMethods.Get, HttpMethods.Head];
+
+    // As base URLs are set: with /v1, without, and as at Azure.
+    private static readonly string[] s_roots = ["/v1", "", "/openai/v1", "/openai"];
+
     public static void MapEmbeddings(this IEndpointRouteBuilder app)
     {
-        app.MapPost("/v1/embeddings", (RequestDelegate)EmbedAsync).RequireAuthorization(AuthExtensions.AnyKeyPolicy);
-        app.MapGet("/v1/models", ListModels).RequireAuthorization(AuthExtensions.AnyKeyPolicy);
-        app.MapGet("/v1/models/{**id}", FindModel).RequireAuthorization(AuthExtensions.AnyKeyPolicy);
+        var api = app.MapGroup("").RequireAuthorization(AuthExtensions.AnyKeyPolicy);
+        foreach (var root in s_roots)
+        {
+            api.MapPost($"{root}/embeddings", context => EmbedAsync(context, model: null));
+            api.MapMethods($"{root}/models", s_read, ListModels);
+            api.MapMethods($"{root}/models/{{**id}}", s_read, FindModel);
+        }
+
+        api.MapPost("/openai/deployments/{deployment}/embeddings", context => EmbedAsync(context, (string)context.Request.RouteValues["deployment"]!));
+        api.MapPost("/embed", EmbedBareAsync);
     }
 
-    private static async Task EmbedAsync(HttpContext context)
+    private static async Task EmbedAsync(HttpContext context, string? model)
+    {
+        var request = await EmbeddingRequestReader.ReadAsync(context.Request.BodyReader, model, context.RequestAborted);
+        var (name, result) = await EmbedAsync(context, model is null ? request : request with { Model = model });
+        if (request.Base64)
+        {
+            EmbeddingResponseWriter.WriteBase64(
+                context.Response.BodyWriter, name, result.Vectors, result.Tokens, length => context.Response.ContentLength = length);
+        }
+        else
+        {
+            EmbeddingResponseWriter.Write(context.Response.BodyWriter, name, result.Vectors, result.Tokens);
+        }
+
+        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+    }
+
+    // The protocol of text-embeddings-inference: vectors and nothing else. One server has one model there: the default one.
+    private static async Task EmbedBareAsync(HttpContext context)
+    {
+        var request = await EmbeddingRequestReader.ReadAsync(context.Request.BodyReader, ModelAliases.Default, context.RequestAborted);
+        var (_, result) = await EmbedAsync(context, request);
+        EmbeddingResponseWriter.WriteBare(context.Response.BodyWriter, result.Vectors);
+        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+    }
+
+    private static async Task<(string Model, EmbeddingResult Result)> EmbedAsync(HttpContext context, EmbeddingRequest request)
     {
         var services = context.RequestServices;
-        var request = await EmbeddingRequestReader.ReadAsync(context.Request.BodyReader, context.RequestAborted);
         var workspace = WorkspaceOf(context);
         var registry = services.GetRequiredService<ModelRegistry>();
         var model = services.GetRequiredService<ModelAliases>().Resolve(request.Model, workspace, registry.DefaultModel);
         var target = registry.Resolve(model, request.Dimensions);
         CheckSpace(context.Request, request, target);
+        var (texts, truncated) = InputLimits.Apply(request, target.Model.Definition);
+        request = request with { Texts = texts };
 
         var call = CreateCall(context, request, target, workspace);
         var result = await services.GetRequiredService<EmbeddingGateway>().EmbedAsync(call, context.RequestAborted);
@@ -37,17 +76,12 @@ internal static class EmbeddingEndpoints
         context.Response.ContentType = "application/json";
         context.Response.Headers[EmbeddingHeaders.Space] = target.Id;
         context.Response.Headers[CacheHeader] = Describe(result.Tiers);
-        if (request.Base64)
+        if (truncated > 0)
         {
-            EmbeddingResponseWriter.WriteBase64(
-                context.Response.BodyWriter, model, result.Vectors, result.Tokens, length => context.Response.ContentLength = length);
-        }
-        else
-        {
-            EmbeddingResponseWriter.Write(context.Response.BodyWriter, model, result.Vectors, result.Tokens);
+            context.Response.Headers[EmbeddingHeaders.Truncated] = truncated.ToString(CultureInfo.InvariantCulture);
         }
 
-        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+        return (model, result);
     }
 
     private static Ok<EmbeddingModelList> ListModels(ModelRegistry registry) => TypedResults.Ok(

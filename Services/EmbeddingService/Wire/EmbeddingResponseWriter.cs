@@ -42,6 +42,19 @@ internal static class EmbeddingResponseWriter
         json.WriteEndObject();
     }
 
+    /// <summary>Writes nothing but the vectors, as arrays of numbers.</summary>
+    public static void WriteBare(IBufferWriter<byte> output, ReadOnlySpan<float[]> vectors)
+    {
+        using var json = new Utf8JsonWriter(output, s_options);
+        json.WriteStartArray();
+        foreach (var vector in vectors)
+        {
+            WriteVector(json, vector);
+        }
+
+        json.WriteEndArray();
+    }
+
     /// <summary>Writes the vectors as base64 of little-endian 32-bit floats. It needs no escape, so the length is known before.</summary>
     /// <param name="output">The response's body.</param>
     /// <param name="model">The model, as the request names it.</param>

@@ -16,6 +16,9 @@ internal sealed class Chunker
     // the smaller the window, the rarer is a stretch that has to be split by force, and the smaller are the passages.
     private const double WindowShare = 1 / 3.6;
 
+    // A header that is longer than this part of the longest passage is not repeated: it would be most of what is found.
+    private const int LargestHeaderShare = 4;
+
     private readonly bool _fixed;
     private readonly bool _markdown;
     private readonly CutKind _blockKind;
@@ -64,7 +67,7 @@ internal sealed class Chunker
             new Splitter(text, _longestStep, _window, scanner.Whole, cuts).Split(places, 0, text.Length, 0);
         }
 
-        return ToPassages(text, cuts, scanner.Headings, places);
+        return ToPassages(text, cuts, scanner.Headings, places, scanner.Tables);
     }
 
     private List<Cut> FixedCuts(string text)
@@ -85,9 +88,12 @@ internal sealed class Chunker
 
             if (found < 0)
             {
-                for (found = cut; found > start + 1 && !Sentences.CharacterBeginsAt(text, found); found--)
+                for (found = cut; found > start && !Sentences.CharacterBeginsAt(text, found); found--)
                 {
                 }
+
+                // One character with more marks on it than a passage may be long.
+                found = found > start ? found : Sentences.CodePointBegin(text, cut);
             }
 
             cuts.Add(new(found, CutKind.Word, 0));
@@ -97,11 +103,11 @@ internal sealed class Chunker
         return cuts;
     }
 
-    private List<Passage> ToPassages(string text, List<Cut> cuts, List<Heading> headings, List<Cut>? places = null)
+    private List<Passage> ToPassages(string text, List<Cut> cuts, List<Heading> headings, List<Cut>? places = null, List<Table>? tables = null)
     {
         var passages = new List<Passage>(cuts.Count + 1);
         var path = new List<Heading>();
-        var nextHeading = 0;
+        var (nextHeading, nextTable) = (0, 0);
         for (var i = 0; i <= cuts.Count; i++)
         {
             var start = i == 0 ? 0 : cuts[i - 1].Offset;
@@ -127,16 +133,37 @@ internal sealed class Chunker
                 continue;
             }
 
+            for (; tables is not null && nextTable < tables.Count && tables[nextTable].End <= start; nextTable++)
+            {
+            }
+
             var from = i == 0 ? start : OverlapStart(text, start, cuts[i - 1].Kind, places);
+            if (nextTable < tables?.Count && tables[nextTable] is var table && start >= table.HeaderEnd)
+            {
+                var header = text[table.Start..table.HeaderEnd].Trim() + "\n";
+                if (header.Length <= _longest / LargestHeaderShare && header.Length + end - start <= HardLimit)
+                {
+                    passages.Add(new(start - header.Length, header.Length, Path(), header + text[start..end]));
+                    continue;
+                }
+            }
+            else if (nextTable > 0 && from < tables![nextTable - 1].End)
+            {
+                // A row without its header says little.
+                from = start;
+            }
+
             while (char.IsWhiteSpace(text[from]))
             {
                 from++;
             }
 
-            passages.Add(new(from, start - from, string.Join(" › ", path.Select(h => h.Text)), text[from..end]));
+            passages.Add(new(from, start - from, Path(), text[from..end]));
         }
 
         return passages;
+
+        string Path() => string.Join(" › ", path.Select(h => h.Text));
     }
 
     // The earliest sentence, else word, that begins within the overlap. What comes before a heading says nothing about what follows it.

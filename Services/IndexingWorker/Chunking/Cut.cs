@@ -59,3 +59,9 @@ internal readonly record struct Cut(int Offset, CutKind Kind, uint Hash)
 /// <param name="Depth">1 to 6.</param>
 /// <param name="Text">Its text, without marks.</param>
 internal readonly record struct Heading(int Offset, int Depth, string Text);
+
+/// <summary>A table that is too long to stay whole.</summary>
+/// <param name="Start">Characters before its header.</param>
+/// <param name="HeaderEnd">Characters before its first row: behind the line below the header.</param>
+/// <param name="End">Characters before what follows it.</param>
+internal readonly record struct Table(int Start, int HeaderEnd, int End);

@@ -13,6 +13,7 @@ internal ref struct CutScanner
     private readonly List<(int Offset, CutKind Kind)> _places = [];
     private readonly List<Heading> _headings = [];
     private readonly List<(int Start, int End)> _whole = [];
+    private readonly List<Table> _tables = [];
     private bool _afterBlank = true;
     private bool _afterHeading;
 
@@ -34,6 +35,9 @@ internal ref struct CutScanner
     /// <summary>Ranges that must not be cut, in order.</summary>
     public readonly List<(int Start, int End)> Whole => _whole;
 
+    /// <summary>Tables with a header that may be cut between rows, in order.</summary>
+    public readonly List<Table> Tables => _tables;
+
     /// <summary>Reads the text.</summary>
     /// <returns>The places, in order.</returns>
     public List<Cut> Scan()
@@ -51,7 +55,7 @@ internal ref struct CutScanner
 
             start = !_markdown ? ReadLine(start, end, CutKind.Line)
                 : FenceMark(line) is var (mark, length) && length > 0 ? ReadBlock(start, FenceEnd(end, mark, length))
-                : IsTableRow(line) ? ReadBlock(start, TableEnd(end))
+                : IsTableRow(line) || HeaderEnd(start, end) > 0 ? ReadTable(start, end)
                 : HeadingDepth(start, end, line) is var depth && depth > 0 ? ReadHeading(start, end, line, depth)
                 : ReadLine(start, end, IsListItem(line) ? CutKind.Item : CutKind.Line);
         }
@@ -168,7 +172,20 @@ internal ref struct CutScanner
         return line[0] == '#' ? end : LineEnd(end);
     }
 
-    private int ReadBlock(int start, int end)
+    // A header stays with the first row below it, and is repeated where the table is cut.
+    private int ReadTable(int start, int lineEnd)
+    {
+        var header = HeaderEnd(start, lineEnd);
+        var end = TableEnd(Math.Max(header, lineEnd), anyBar: header > 0 && !IsTableRow(_text[start..lineEnd].Trim()));
+        if (header > 0 && header < end && end - start > _wholeLength)
+        {
+            _tables.Add(new(start, header, end));
+        }
+
+        return ReadBlock(start, end, header);
+    }
+
+    private int ReadBlock(int start, int end, int header = 0)
     {
         Add(start, _afterBlank ? CutKind.Block : CutKind.Item);
         if (end - start <= _wholeLength)
@@ -179,7 +196,7 @@ internal ref struct CutScanner
         {
             for (var line = LineEnd(start); line < end; line = LineEnd(line))
             {
-                if (!_text[line..LineEnd(line)].IsWhiteSpace())
+                if (line > header && !_text[line..LineEnd(line)].IsWhiteSpace())
                 {
                     Add(line, CutKind.Item);
                 }
@@ -220,13 +237,26 @@ internal ref struct CutScanner
 
     private static bool IsTableRow(ReadOnlySpan<char> line) => line[0] == '|' && line.Length > 1 && line[1..].Contains('|');
 
-    private readonly int TableEnd(int start)
+    // Behind the line of dashes below a table's first line; 0 where there is none, and so no header.
+    private readonly int HeaderEnd(int start, int end)
+    {
+        if (end >= _text.Length || !_text[start..end].Contains('|'))
+        {
+            return 0;
+        }
+
+        var under = LineEnd(end);
+        var line = _text[end..under].Trim();
+        return line.Contains('|') && line.Contains('-') && line.IndexOfAnyExcept("|-: \t") < 0 ? under : 0;
+    }
+
+    private readonly int TableEnd(int start, bool anyBar = false)
     {
         while (start < _text.Length)
         {
             var end = LineEnd(start);
             var line = _text[start..end].Trim();
-            if (line.IsEmpty || !IsTableRow(line))
+            if (line.IsEmpty || !(anyBar ? line.Contains('|') : IsTableRow(line)))
             {
                 break;
             }

@@ -3,9 +3,12 @@ using System.Text;
 
 namespace RagPlatform.IndexingWorker.Chunking;
 
-/// <summary>A passage of a document: a slice of its text.</summary>
+/// <summary>
+/// A passage of a document: a slice of its text. One that begins within a table has the table's header in the place of what it would repeat;
+/// from <c>Start + Overlap</c> on it is the document's text in any case.
+/// </summary>
 /// <param name="Start">Characters (UTF-16) before it in the document's text.</param>
-/// <param name="Overlap">Characters at its beginning that repeat the passage before it.</param>
+/// <param name="Overlap">Characters at its beginning that repeat a passage before it.</param>
 /// <param name="Heading">The headings above it, outermost first, joined by " › "; empty if there are none.</param>
 /// <param name="Text">Its text: not empty, without white space at its ends.</param>
 internal sealed record Passage(int Start, int Overlap, string Heading, string Text)

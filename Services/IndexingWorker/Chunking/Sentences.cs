@@ -71,6 +71,10 @@ internal static class Sentences
             System.Globalization.UnicodeCategory.NonSpacingMark or System.Globalization.UnicodeCategory.EnclosingMark)
         && text[offset] != '\u200d' && text[offset - 1] != '\u200d';
 
+    /// <summary>The last place up to <paramref name="offset"/> that leaves every code point whole.</summary>
+    public static int CodePointBegin(ReadOnlySpan<char> text, int offset) =>
+        offset > 1 && char.IsLowSurrogate(text[offset]) && char.IsHighSurrogate(text[offset - 1]) ? offset - 1 : offset;
+
     private static bool IsAbbreviation(ReadOnlySpan<char> text, int dot)
     {
         var start = dot;

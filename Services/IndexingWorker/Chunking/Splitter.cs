@@ -52,14 +52,17 @@ internal sealed class Splitter(string text, int longest, int window, List<(int S
                 continue;
             }
 
+            // One character with more marks on it than a passage may be long: nothing is too long to be cut.
+            if (level == Characters)
+            {
+                start = Sentences.CodePointBegin(text, start + longest);
+                chosen.Add(new(start, CutKind.Character, 0));
+                continue;
+            }
+
             // Nothing fine enough: up to the next place, if there is one, the range is cut more finely.
             var next = FirstAfter(places, start);
             var stop = next < places.Count && places[next].Offset < end ? places[next].Offset : end;
-            if (level == Characters)
-            {
-                return;
-            }
-
             Split(CutScanner.ScanFine(text, start, stop, characters: level + 1 == Characters, whole), start, stop, level + 1);
             if (stop < end)
             {

@@ -212,6 +212,9 @@ internal sealed partial class DocumentIndexer(
                     break;
                 case OperationCanceledException when inWork.TokenOf(task).IsCancellationRequested:
                     metrics.Discarded("taken_away");
+
+                    // A pause that came while the task was locked has left it to us.
+                    await queue.ReleaseAsync(identity.Id, [task], TimeSpan.Zero, cancellationToken);
                     break;
                 case SpaceUnavailableException e:
                     LogUnavailable(space!.Id, e.Cause, e.Message);

@@ -11,7 +11,8 @@ internal delegate Task<IReadOnlyList<ReadOnlyMemory<float>>> EmbedTexts(
 /// <summary>
 /// Gathers the texts of many documents into few requests. While every request that may be in flight is, texts gather; with nothing in flight
 /// a text leaves at once. Requests carry texts of one space and workspace; lanes take weighted turns, so that urgent texts hardly wait and none
-/// wait for ever. A space has places of its own: one whose provider does not answer takes nobody else's.
+/// wait for ever. A space has places of its own: one whose provider does not answer takes nobody else's. So has a workspace that has none in flight: it
+/// does not wait for the requests of one that loads a lot.
 /// </summary>
 internal sealed partial class EmbeddingBatcher(
     EmbedTexts embed, TokenCalibration tokens, IOptions<IndexingOptions> options, TimeProvider time, ILogger<EmbeddingBatcher> logger)
@@ -19,6 +20,7 @@ internal sealed partial class EmbeddingBatcher(
     private readonly Lock _lock = new();
     private readonly Dictionary<(int Space, string Workspace, short Priority), EmbeddingLane> _lanes = [];
     private readonly Dictionary<int, int> _inFlight = [];
+    private readonly Dictionary<(int Space, string Workspace), int> _inFlightByWorkspace = [];
     private double _turn;
 
     /// <summary>Embeds texts of a document.</summary>
@@ -76,7 +78,7 @@ internal sealed partial class EmbeddingBatcher(
                 // The weights of the queue's claims.
                 _turn = Math.Max(_turn, lane.Turn);
                 lane.Turn = _turn + Math.Pow(8, -lane.Priority);
-                _inFlight[lane.Space.SpaceId] = _inFlight.GetValueOrDefault(lane.Space.SpaceId) + 1;
+                Count(lane, 1);
                 _ = RunAsync(lane, batch);
             }
         }
@@ -100,7 +102,13 @@ internal sealed partial class EmbeddingBatcher(
             }
 
             var own = _inFlight.GetValueOrDefault(key.Space);
-            if (own < FairShare.Of(options.Value.EmbeddingsInFlight, all - own)
+            var share = FairShare.Of(options.Value.EmbeddingsInFlight, all - own);
+            if (own >= share && _inFlightByWorkspace.ContainsKey((key.Space, key.Workspace)))
+            {
+                continue;
+            }
+
+            if (own < 2 * share
                 && (next is null || lane.Turn < next.Turn || (lane.Turn == next.Turn && lane.Priority > next.Priority)))
             {
                 next = lane;
@@ -128,11 +136,7 @@ internal sealed partial class EmbeddingBatcher(
 
         lock (_lock)
         {
-            if (--_inFlight[lane.Space.SpaceId] == 0)
-            {
-                _inFlight.Remove(lane.Space.SpaceId);
-            }
-
+            Count(lane, -1);
             if (isRefused)
             {
                 // Halved until the text that cannot be embedded is alone; others have their turns between the halves.
@@ -154,6 +158,21 @@ internal sealed partial class EmbeddingBatcher(
             }
 
             Pump();
+        }
+    }
+
+    private void Count(EmbeddingLane lane, int difference)
+    {
+        Count(_inFlight, lane.Space.SpaceId, difference);
+        Count(_inFlightByWorkspace, (lane.Space.SpaceId, lane.Workspace), difference);
+    }
+
+    private static void Count<TKey>(Dictionary<TKey, int> counts, TKey key, int difference)
+        where TKey : notnull
+    {
+        if ((counts[key] = counts.GetValueOrDefault(key) + difference) == 0)
+        {
+            counts.Remove(key);
         }
     }
 

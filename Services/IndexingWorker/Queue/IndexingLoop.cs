@@ -21,7 +21,7 @@ internal sealed partial class IndexingLoop(
     private static readonly TimeSpan s_claimInterval = TimeSpan.FromMilliseconds(50);
 
     private readonly CancellationTokenSource _abort = new();
-    private int _cursor;
+    private ClaimCursor _cursor;
     private long _claimedAt;
 
     /// <summary>Claims once.</summary>
@@ -38,7 +38,7 @@ internal sealed partial class IndexingLoop(
         var claim = await queue.ClaimAsync(identity.Id, count, options.Value.Lease, _cursor, full, cancellationToken);
 
         // A round that began in the middle has not looked at the lanes before.
-        var again = claim.Tasks.Count > 0 || claim.Cursor != 0 || _cursor != 0;
+        var again = claim.Tasks.Count > 0 || claim.Cursor != default || _cursor != default;
         _cursor = claim.Cursor;
         if (claim.Tasks.Count > 0)
         {

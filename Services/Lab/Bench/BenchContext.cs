@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.Extensions.Logging;
 using RagPlatform.Cli;
 using RagPlatform.Lab.Figures;
 using RagPlatform.SingleNode;
@@ -34,12 +35,18 @@ internal sealed class BenchContext(FigureRun run, int seed) : IAsyncDisposable
     /// <summary>Random numbers; the same for the same seed. For one thread.</summary>
     public Random Random { get; } = new(seed);
 
-    /// <summary>Starts a temporary instance.</summary>
+    /// <summary>
+    /// Starts a temporary instance. Its default model is the built-in <c>hashing</c> unless the options name one: what is measured is the platform, not
+    /// the time that a transformer takes.
+    /// </summary>
     /// <param name="options">How; null for the defaults.</param>
     /// <exception cref="CliException">It cannot start.</exception>
     public async Task<EphemeralNode> StartNodeAsync(SingleNodeOptions? options = null)
     {
-        var node = await EphemeralNode.StartAsync(Run, options);
+        options ??= new SingleNodeOptions { LogLevel = LogLevel.Error };
+        var settings = new Dictionary<string, string?>(options.Settings);
+        settings.TryAdd("Embedding:DefaultModel", "hashing");
+        var node = await EphemeralNode.StartAsync(Run, options with { Settings = settings });
         _started.Push(node);
         return node;
     }

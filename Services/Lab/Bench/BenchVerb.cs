@@ -12,5 +12,6 @@ internal static class BenchVerb
         EmbedBench.Create(context),
         IndexBench.Create(context),
         SearchBench.Create(context),
+        StartBench.Create(context),
     };
 }

@@ -156,7 +156,7 @@ internal sealed class EmbedBenchLoad(BenchContext bench, EphemeralNode node, Scr
             cumulative[i] = sum += 1 / Math.Pow(i + 1, exponent);
         }
 
-        var memory = new MemoryTier(capacity, 1L << 36, TimeSpan.FromHours(1), bench.Time);
+        var memory = new MemoryTier(capacity, 1L << 36, TimeSpan.FromHours(1), TimeSpan.FromHours(6), bench.Time);
         var keys = Enumerable.Range(0, distinct).Select(i => VectorKey.Create("", $"query {i}", "zipf")).ToArray();
         var vector = new CachedVector([1f], 1);
         var hits = 0;

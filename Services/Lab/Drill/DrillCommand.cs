@@ -18,6 +18,7 @@ internal static class DrillCommand
     {
         CreateIndexing(context),
         SearchDrill.Create(context),
+        NeighboursDrill.Create(context),
         DrillWorker.Create(context),
     };
 

@@ -152,10 +152,12 @@ internal sealed record PreparedText(string Text, IReadOnlyList<PreparedChunkRow>
     }
 
     // Without a place of its own, a chunk is the next one of its text.
+    // What a chunk repeats is not looked at: within a table it is the header, which stands elsewhere.
     private static int Find(PreparedChunk chunk, string text, int from) =>
         chunk.Start is not { } start
             ? from <= text.Length ? text.IndexOf(chunk.Text, from, StringComparison.Ordinal) : -1
-            : start <= text.Length && text.AsSpan(start).StartsWith(chunk.Text, StringComparison.Ordinal) ? start : -1;
+            : start + chunk.Overlap <= text.Length
+                && text.AsSpan(start + chunk.Overlap).StartsWith(chunk.Text.AsSpan(chunk.Overlap), StringComparison.Ordinal) ? start : -1;
 
     private static string Number(FormattableString message) => message.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Diagnostics;
 using Npgsql;
+using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi.Problems;
 
@@ -8,7 +9,7 @@ internal sealed class DeletedWorkspaceProblem : IExceptionHandler
 {
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
-        if (exception is not PostgresException { SqlState: PostgresErrorCodes.ForeignKeyViolation })
+        if (exception is not (WorkspaceGoneException or PostgresException { SqlState: PostgresErrorCodes.ForeignKeyViolation }))
         {
             return false;
         }

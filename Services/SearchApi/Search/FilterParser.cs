@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RagPlatform.Storage;
@@ -6,13 +5,19 @@ using RagPlatform.Storage;
 namespace RagPlatform.SearchApi.Search;
 
 /// <summary>Reads the filter language of docs/filters.md. What is wrong is reported with its place, all of it at once.</summary>
-internal sealed class FilterParser
+internal sealed partial class FilterParser
 {
     /// <summary>How deep conditions may be nested.</summary>
     public const int MaxDepth = 8;
 
-    /// <summary>How many conditions and values a filter may have in all.</summary>
+    /// <summary>How many conditions and values a filter may have in all. Values in a list of <c>$in</c> or <c>$nin</c> do not count.</summary>
     public const int MaxTerms = 100;
+
+    /// <summary>How many values of metadata may be in one list.</summary>
+    public const int MaxListedValues = 1_000;
+
+    /// <summary>How many ids may be in one list.</summary>
+    public const int MaxListedIds = 10_000;
 
     /// <summary>How many names a path may have.</summary>
     public const int MaxPathLength = 16;
@@ -222,9 +227,9 @@ internal sealed class FilterParser
             return Error(place, "Expected an array of at least one value.");
         }
 
-        if ((_terms += value.GetArrayLength()) > MaxTerms)
+        if (value.GetArrayLength() > target.MaxListLength)
         {
-            return null;
+            return Error(place, $"Expected at most {target.MaxListLength} values in the list.");
         }
 
         var any = new List<Filter>();
@@ -239,7 +244,31 @@ internal sealed class FilterParser
             any.Add(equal);
         }
 
-        return any.TrueForAll(f => f is IdFilter) ? new IdFilter([.. any.SelectMany(f => ((IdFilter)f).Ids)]) : new OrFilter(any);
+        return Any(any);
+    }
+
+    // What one parameter can hold is one condition, however many there are; of others each is one, and counts.
+    private Filter? Any(List<Filter> any)
+    {
+        var ids = any.OfType<IdFilter>().SelectMany(f => f.Ids).ToList();
+        var scalars = any.OfType<EqualsFilter>().Where(f => f.IsScalar).Select(f => f.Document).ToList();
+        var conditions = any.Where(f => f is not IdFilter and not EqualsFilter { IsScalar: true }).ToList();
+        if ((_terms += conditions.Count) > MaxTerms)
+        {
+            return null;
+        }
+
+        if (ids.Count > 0)
+        {
+            conditions.Add(new IdFilter(ids));
+        }
+
+        if (scalars.Count > 0)
+        {
+            conditions.Add(new AnyEqualsFilter(scalars));
+        }
+
+        return conditions.Count == 1 ? conditions[0] : new OrFilter(conditions);
     }
 
     private string? Name(JsonProperty member, string place)
@@ -342,90 +371,5 @@ internal sealed class FilterParser
 
         messages.Add(message);
         return null;
-    }
-
-    private abstract class Target
-    {
-        public abstract Filter? Equal(FilterParser parser, JsonElement value, string place);
-
-        public abstract Filter? Compare(FilterParser parser, FilterOperator comparison, JsonElement value, string place);
-    }
-
-    private sealed class MemberTarget(string[] path) : Target
-    {
-        public string[] Path => path;
-
-        public override Filter? Equal(FilterParser parser, JsonElement value, string place)
-        {
-            var node = parser.Value(value, place, out var valid);
-            return valid
-                ? new EqualsFilter(path, value.GetRawText(), Wrap(node), value.ValueKind is not (JsonValueKind.Array or JsonValueKind.Object))
-                : null;
-        }
-
-        public override Filter? Compare(FilterParser parser, FilterOperator comparison, JsonElement value, string place) => value.ValueKind switch
-        {
-            JsonValueKind.Number => parser.IsNumber(value, place) ? new NumberFilter(path, comparison, value.GetRawText()) : null,
-            JsonValueKind.String => parser.String(value, place) is { } text ? new StringFilter(path, comparison, text) : null,
-            _ => parser.Error(place, "Expected a number or a string."),
-        };
-
-        public Filter? Contains(FilterParser parser, JsonElement value, string place)
-        {
-            var elements = value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().ToList() : [value];
-            if (elements.Count == 0 || elements.Exists(e => e.ValueKind is JsonValueKind.Array or JsonValueKind.Object))
-            {
-                return parser.Error(place, "Expected a value, or an array of at least one value, that is neither array nor object.");
-            }
-
-            var nodes = new JsonArray();
-            foreach (var element in elements)
-            {
-                parser._terms++;
-                nodes.Add(parser.Value(element, place, out var valid));
-                if (!valid)
-                {
-                    return null;
-                }
-            }
-
-            return new ContainsFilter(Wrap(nodes));
-        }
-
-        private string Wrap(JsonNode? value)
-        {
-            for (var i = path.Length - 1; i >= 0; i--)
-            {
-                value = new JsonObject { [path[i]] = value };
-            }
-
-            return value!.ToJsonString();
-        }
-    }
-
-    private sealed class IdTarget : Target
-    {
-        public override Filter? Equal(FilterParser parser, JsonElement value, string place) =>
-            value.ValueKind != JsonValueKind.String ? parser.Error(place, "Expected a document's id, a string.")
-            : parser.String(value, place) is { } id ? new IdFilter([id])
-            : null;
-
-        public override Filter? Compare(FilterParser parser, FilterOperator comparison, JsonElement value, string place) =>
-            parser.Error(place, "Ids can be compared by $eq, $ne, $in and $nin only.");
-    }
-
-    private sealed class TimeTarget(FilterTime time) : Target
-    {
-        public override Filter? Equal(FilterParser parser, JsonElement value, string place) =>
-            Compare(parser, FilterOperator.GreaterThanOrEqual, value, place) is { } from
-            && Compare(parser, FilterOperator.LessThanOrEqual, value, place) is { } to
-                ? new AndFilter([from, to])
-                : null;
-
-        public override Filter? Compare(FilterParser parser, FilterOperator comparison, JsonElement value, string place) =>
-            value.ValueKind == JsonValueKind.String && parser.String(value, place) is { } text
-            && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
-                ? new TimeFilter(time, comparison, at)
-                : parser.Error(place, "Expected a date and time in ISO 8601, such as \"2026-01-31T12:00:00Z\".");
     }
 }

@@ -19,7 +19,7 @@ internal sealed class KeywordReader(LexicalStore lexical, PassageStore passages)
                 SearchStages.Postings, () => lexical.FindSimilarAsync(query.WorkspaceId, language, query.Text.Words, cancellationToken))
             : [];
         var postings = await trace.ReadAsync(
-            SearchStages.Postings, () => lexical.ReadAsync(query.WorkspaceId, language, query.Text.Words, similar, cancellationToken));
+            SearchStages.Postings, () => lexical.ReadAsync(query.WorkspaceId, language, query.Text.Words, query.Text.Quoted, similar, cancellationToken));
         var allowed = query.Filter is { } filter && (await planning).FewMatch
             ? await trace.ReadAsync(SearchStages.Postings, () => passages.FindMatchingAsync(query.WorkspaceId, filter, cancellationToken))
             : null;

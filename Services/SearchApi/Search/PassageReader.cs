@@ -9,13 +9,14 @@ namespace RagPlatform.SearchApi.Search;
 internal sealed class PassageReader(PassageStore passages)
 {
     // Marks that no text has: JSON may carry them, but then they are only shown as highlights.
-    private const string HighlightOptions = "StartSel=\u0002,StopSel=\u0003,MaxFragments=2,MaxWords=30,MinWords=10,FragmentDelimiter=\u0004";
+    private const string HighlightOptions = "StartSel=\u0002,StopSel=\u0003,MaxFragments=2,MaxWords=30,MinWords=10,ShortWord=0,FragmentDelimiter=\u0004";
 
     /// <summary>Reads the hits of a page.</summary>
     /// <param name="query">The search.</param>
     /// <param name="page">The page.</param>
     /// <param name="others">Further passages of the page's documents, best first.</param>
     /// <param name="known">Passages that were read before, by chunk.</param>
+    /// <param name="terms">The terms that were looked up; null when none were.</param>
     /// <param name="trace">The search's trace.</param>
     /// <param name="cancellationToken">Cancels the search.</param>
     public async Task<IReadOnlyList<SearchHit>> ReadAsync(
@@ -23,6 +24,7 @@ internal sealed class PassageReader(PassageStore passages)
         RankedPage page,
         ILookup<long, Candidate> others,
         IReadOnlyDictionary<long, PassageRow> known,
+        IReadOnlyCollection<string>? terms,
         SearchTrace trace,
         CancellationToken cancellationToken)
     {
@@ -46,17 +48,20 @@ internal sealed class PassageReader(PassageStore passages)
                     : null,
             }),
         ];
-        return await DecorateAsync(query, hits, trace, cancellationToken);
+        return await DecorateAsync(query, hits, terms, trace, cancellationToken);
     }
 
     private async Task<IReadOnlyList<SearchHit>> DecorateAsync(
-        SearchQuery query, IReadOnlyList<SearchHit> hits, SearchTrace trace, CancellationToken cancellationToken)
+        SearchQuery query, IReadOnlyList<SearchHit> hits, IReadOnlyCollection<string>? terms, SearchTrace trace, CancellationToken cancellationToken)
     {
         long[] ids = [.. hits.Select(h => h.ChunkId)];
         if (query.Request.Highlight && ids.Length > 0 && query.Text.Words.Length > 0)
         {
-            var excerpts = await trace.ReadAsync(SearchStages.Highlight, () => passages.HighlightAsync(
-                query.WorkspaceId, ids, query.Workspace.Language, query.Text.Words, HighlightOptions, cancellationToken));
+            var language = query.Workspace.Language;
+            var marked = terms ?? await trace.ReadAsync(
+                SearchStages.Highlight, () => passages.ReadTermsAsync(language, query.Text.Words, cancellationToken));
+            var excerpts = await trace.ReadAsync(
+                SearchStages.Highlight, () => passages.HighlightAsync(query.WorkspaceId, ids, language, marked, HighlightOptions, cancellationToken));
             hits = [.. hits.Select(hit => hit with { Highlights = excerpts.TryGetValue(hit.ChunkId, out var text) ? ToHtml(text) : [] })];
         }
 

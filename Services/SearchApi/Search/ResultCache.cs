@@ -26,7 +26,7 @@ internal sealed class ResultCache : IDisposable
         _valkey = valkey;
         _metrics = metrics;
         _options = options.Value;
-        _memory = new(new MemoryCacheOptions { SizeLimit = _options.CachedResults });
+        _memory = new(new MemoryCacheOptions { SizeLimit = _options.CachedMegabytes * 1024L * 1024 });
     }
 
     /// <summary>The key of a search's answer. Text and filter are hashed, so that they are not readable in Valkey.</summary>
@@ -128,11 +128,24 @@ internal sealed class ResultCache : IDisposable
         }
     }
 
+    /// <summary>About how many bytes an answer takes in memory.</summary>
+    internal static long SizeOf(SearchResponse response)
+    {
+        const long Overhead = 200;
+        return Overhead + response.Hits.Sum(hit => Overhead
+            // A document of JSON is kept as UTF-8, with 12 bytes for each token.
+            + (2L * (hit.DocumentId.Length + hit.Title.Length + hit.Heading.Length + hit.Text.Length)) + (4L * hit.Metadata.GetRawText().Length)
+            + (hit.Highlights ?? []).Sum(text => Overhead + (2L * text.Length))
+            + (hit.Neighbors ?? []).Concat(hit.Passages ?? []).Sum(passage => Overhead + (2L * passage.Text.Length)));
+    }
+
     private void Remember(string key, SearchResponse response)
     {
         using var entry = _memory.CreateEntry(key);
         entry.Value = response;
-        entry.Size = 1;
+
+        // One limit for both: no answer counts for less than its share of the number of answers.
+        entry.Size = Math.Max(SizeOf(response), _options.CachedMegabytes * 1024L * 1024 / _options.CachedResults);
         entry.SlidingExpiration = _options.MemoryLifetime;
     }
 }

@@ -68,6 +68,11 @@ public sealed class SearchOptions
     [Range(1, 1_000_000)]
     public int CachedResults { get; set; } = 1_000;
 
+    /// <summary>How much memory remembered answers may take.</summary>
+    /// <value>1 to 65,536 megabytes. The default is 64.</value>
+    [Range(1, 65_536)]
+    public int CachedMegabytes { get; set; } = 64;
+
     /// <summary>How long an answer is remembered in memory after it was asked for last.</summary>
     /// <value>1 second to 1 day. The default is 5 minutes.</value>
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]

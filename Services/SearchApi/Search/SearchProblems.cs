@@ -16,22 +16,26 @@ internal static class SearchProblems
     /// <summary>The answer to a failure that <see cref="Knows"/>.</summary>
     public static ProblemHttpResult Answer(HttpContext context, Exception failure) => failure switch
     {
-        EmbeddingGatewayException { Status: StatusCodes.Status429TooManyRequests } refused => TooManyTokens(context, refused),
+        EmbeddingGatewayException { Failure: EmbeddingFailure.Quota } refused => BudgetIsSpent(context, refused),
         EmbeddingGatewayException refused => ApiProblems.Unavailable(
-            context, "The query could not be embedded.", refused.Message + " Keyword search does not need it."),
+            context, "The query could not be embedded.", refused.Message + " Keyword search does not need it.", Seconds(refused.RetryAfter, 2)),
         SearchOverloadException overload => ApiProblems.Unavailable(
             context, "Too many searches wait already.", "Try again later.", (int)Math.Ceiling(overload.Wait.TotalSeconds)),
         _ => ApiProblems.Unavailable(context, "The search took too long.", "The database is busy, or the search too wide for its deadline."),
     };
 
-    private static ProblemHttpResult TooManyTokens(HttpContext context, EmbeddingGatewayException refused)
+    // Not a wait of ours: the answer says when it is worth while to ask again.
+    private static ProblemHttpResult BudgetIsSpent(HttpContext context, EmbeddingGatewayException refused)
     {
-        context.Response.Headers.RetryAfter = 1.ToString(CultureInfo.InvariantCulture);
+        context.Response.Headers.RetryAfter = Seconds(refused.RetryAfter, 60).ToString(CultureInfo.InvariantCulture);
         return TypedResults.Problem(
             statusCode: StatusCodes.Status429TooManyRequests,
-            title: "The query could not be embedded.",
-            detail: refused.Message + " Keyword search does not need it.");
+            title: "The budget for embeddings is spent.",
+            detail: refused.Message + " Keyword search does not need it.",
+            extensions: refused.ResetsAt is { } resetsAt ? new Dictionary<string, object?> { ["resetsAt"] = resetsAt } : null);
     }
+
+    private static int Seconds(TimeSpan? wait, int otherwise) => wait is { } known ? (int)Math.Clamp(Math.Ceiling(known.TotalSeconds), 1, int.MaxValue) : otherwise;
 
     private static bool IsTimeout(Exception e) => e is TimeoutException or OperationCanceledException
         || e is PostgresException { SqlState: PostgresErrorCodes.QueryCanceled }

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using RagPlatform.Contracts;
 using RagPlatform.Storage;
 
@@ -54,6 +56,11 @@ internal sealed record SearchQuery(
     /// depend on the vocabulary, which grows some seconds after a passage was written.
     /// </summary>
     public bool IsRepeatable => !Request.Fuzzy && !Boosts.Any(b => b.Boost.HalfLifeDays is not null);
+
+    /// <summary>Names the filter: equal for filters that are written alike.</summary>
+    public string FilterKey { get; } = Request.Filter is { } written
+        ? Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(written.GetRawText())))
+        : "";
 
     /// <summary>The same search by keywords alone. A lowest score was meant for scores of another kind.</summary>
     public SearchQuery ByKeywordOnly() => this with { Mode = SearchMode.Keyword, Request = Request with { MinScore = null } };

@@ -49,7 +49,8 @@ internal sealed class Searcher(
             var others = await OtherPassages.FindAsync(
                 query, page, async (depth, documents) => (await ranker.FindAsync(query, sources, depth, documents, trace, cancellationToken)).Ranking);
             var total = query.Request.Total ? await CountAsync(query, keyword, trace, cancellationToken) : (long?)null;
-            var hits = await _reader.ReadAsync(query, page, others, known, trace, cancellationToken);
+            var lookedUp = postings is null ? null : (await postings).Postings;
+            var hits = await _reader.ReadAsync(query, page, others, known, lookedUp?.Terms.Select(t => t.Term).ToList(), trace, cancellationToken);
             return new(
                 hits,
                 query.Mode,
@@ -59,8 +60,9 @@ internal sealed class Searcher(
                 Cached: false,
                 new(time.GetElapsedTime(started).TotalMilliseconds, trace.EmbeddingTime.TotalMilliseconds, trace.DatabaseTime.TotalMilliseconds),
                 total,
-                query.Request.Explain ? Explain(query, plan, postings is null ? null : (await postings).Postings, keyword, trace) : null,
-                trace.Degraded is { Count: > 0 } degraded ? degraded : null);
+                query.Request.Explain ? Explain(query, plan, lookedUp, keyword, trace) : null,
+                trace.Degraded is { Count: > 0 } degraded ? degraded : null,
+                lookedUp?.Ignored is { Count: > 0 } ignored ? ignored : null);
         }
         catch
         {
@@ -77,7 +79,7 @@ internal sealed class Searcher(
 
     private Task<SearchPlan> PlanAsync(SearchQuery query, int depth, SearchTrace trace, CancellationToken cancellationToken) =>
         trace.ReadAsync(SearchStages.Plan, () => planner.PlanAsync(
-            query.WorkspaceId, query.Space, query.Filter, query.Request.Filter?.GetRawText() ?? "", depth, query.Request.Recall, cancellationToken));
+            query.WorkspaceId, query.Space, query.Filter, query.FilterKey, depth, query.Request.Recall, cancellationToken));
 
     // Where vectors are compared, everything that meets the filter is a match, unless a phrase must be there.
     private async Task<long> CountAsync(SearchQuery query, KeywordSource? keyword, SearchTrace trace, CancellationToken cancellationToken)

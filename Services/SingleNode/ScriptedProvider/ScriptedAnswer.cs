@@ -50,6 +50,9 @@ public enum ScriptedFault
 
     /// <summary>The first vector has one component less.</summary>
     WrongDimensions,
+
+    /// <summary>Vectors of another model, of the same dimensions.</summary>
+    OtherModel,
 }
 
 /// <summary>How the scripted provider answers one request.</summary>

@@ -222,7 +222,7 @@ public sealed class ScriptedEmbeddingServer : IAsyncDisposable
 
     private JsonObject Item(ScriptedRequest request, string text, int index, ScriptedFault fault)
     {
-        var vector = Embed(request.Model, text, request.Dimensions ?? Dimensions);
+        var vector = Embed(fault == ScriptedFault.OtherModel ? "another than " + request.Model : request.Model, text, request.Dimensions ?? Dimensions);
         if (index == 0)
         {
             switch (fault)

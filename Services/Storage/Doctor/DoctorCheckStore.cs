@@ -46,7 +46,7 @@ public sealed class DoctorCheckStore(NpgsqlDataSource dataSource)
         """;
 
     // The lock lets workers take turns: one check an interval, however many workers there are.
-    private const string ScheduleLockSql = "SELECT pg_advisory_xact_lock(7318349394477059)";
+    private const string ScheduleLockSql = $"SELECT pg_advisory_xact_lock({Locks.Schedule})";
 
     private const string ScheduleSql = """
         INSERT INTO doctor_checks (repair, scheduled)

@@ -23,6 +23,13 @@ public sealed class RepairStore(NpgsqlDataSource dataSource)
         WHERE c.workspace_id = f.workspace_id AND c.chunk_id = f.chunk_id
         """;
 
+    private const string LockDocumentsSql = """
+        SELECT FROM unnest($1::int[], $2::text[]) AS f (workspace_id, document_id)
+        JOIN documents d ON d.workspace_id = f.workspace_id AND d.document_id = f.document_id
+        ORDER BY d.workspace_id, d.document_id
+        FOR NO KEY UPDATE OF d
+        """;
+
     private const string RaiseSql = """
         SELECT raise_tasks(array_agg(d.workspace_id), array_agg(d.document_id), array_agg(d.revision), array_agg(d.priority)) FROM (
             SELECT DISTINCT d.workspace_id, d.document_id, d.revision, d.priority
@@ -62,14 +69,17 @@ public sealed class RepairStore(NpgsqlDataSource dataSource)
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await using var batch = new NpgsqlBatch(connection);
 
-        // Tasks before chunks, as workers lock them.
+        // In the order of Locks.
         var documents = faults.Where(f => f.DocumentId is not null).ToList();
         if (documents.Count > 0)
         {
-            batch.BatchCommands.Add(new(RaiseSql)
+            foreach (var sql in new[] { LockDocumentsSql, RaiseSql })
             {
-                Parameters = { Array(documents.Select(f => f.WorkspaceId)), Array(documents.Select(f => f.DocumentId!)) },
-            });
+                batch.BatchCommands.Add(new(sql)
+                {
+                    Parameters = { Array(documents.Select(f => f.WorkspaceId)), Array(documents.Select(f => f.DocumentId!)) },
+                });
+            }
         }
 
         // A vector that is there although it must not be, or is not of its chunk.

@@ -48,40 +48,70 @@ public sealed record DocumentRow(
 public sealed record DocumentSummaryRow(
     string Id, string Title, string Metadata, long Revision, int TextLength, DocumentState State, DateTimeOffset UpdatedAt);
 
+/// <summary>The workspace that was to be written to has been deleted since it was looked up. Nothing was written.</summary>
+public sealed class WorkspaceGoneException() : Exception("The workspace has been deleted.");
+
 /// <summary>Documents. Triggers raise the tasks and the generation in the transaction of the write.</summary>
 public sealed class DocumentStore(NpgsqlDataSource dataSource)
 {
     /// <summary>Stands for the revision of a document that must not exist.</summary>
     public const long Absent = 0;
 
-    // Of the document alias d. The worst of its tasks decides.
+    // Of the document alias d. The worst of its tasks decides. Tasks and dead letters are looked up by their whole key: of the workspace alone there can be
+    // many. Without a task it is searchable if it was indexed in the space that serves its workspace.
     private const string StateSql = """
         CASE
             WHEN EXISTS (SELECT FROM dead_letters l WHERE l.workspace_id = d.workspace_id AND l.document_id = d.document_id) THEN 3
             ELSE coalesce((
                 SELECT max(CASE WHEN t.attempts > 0 THEN 2 ELSE 1 END)
-                FROM tasks t WHERE t.workspace_id = d.workspace_id AND t.document_id = d.document_id), 0)
+                FROM route_spaces r JOIN tasks t ON t.workspace_id = d.workspace_id AND t.document_id = d.document_id AND t.space_id = r.space_id
+                WHERE r.workspace_id = d.workspace_id), CASE WHEN EXISTS (
+                    SELECT FROM routes r JOIN indexed_documents x
+                        ON x.workspace_id = d.workspace_id AND x.document_key = d.document_key AND x.space_id = r.serving_space
+                    WHERE r.workspace_id = d.workspace_id) THEN 0 ELSE 1 END)
         END
         """;
 
+    // The row stays shared until the commit: a deletion of the workspace comes either before or after the whole transaction.
+    private const string JoinWorkspaceSql = "SELECT 1 FROM workspaces WHERE workspace_id = $1 AND deleted_at IS NULL FOR SHARE";
+
+    private const string LiveSql = "EXISTS (SELECT FROM workspaces w WHERE w.workspace_id = $1 AND w.deleted_at IS NULL)";
+
     // A row that no transaction has updated or locked has no xmax: it was inserted.
-    // $7 is the revision that must be there, 0 when none must be; a write that comes between is seen by the second condition.
-    // Ordered by id, so that two batches that share documents cannot wait for each other in a circle.
-    private const string PutSql = """
-        INSERT INTO documents AS d (workspace_id, document_id, title, text, metadata, priority, prepared)
-        SELECT $1, i.id, i.title, i.text, i.metadata::jsonb, i.priority, i.prepared
+    // $7 is NULL, or 0 when there must be none.
+    private const string PutSql = $"""
+        INSERT INTO documents AS d (workspace_id, document_id, title, text, text_length, metadata, priority, prepared)
+        SELECT $1, i.id, i.title, i.text, length(i.text), i.metadata::jsonb, i.priority, i.prepared
         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $8::bytea[])
             AS i (id, title, text, metadata, priority, prepared)
-        WHERE coalesce($7, 0) = 0
-            OR EXISTS (SELECT FROM documents e WHERE e.workspace_id = $1 AND e.document_id = i.id AND e.revision = $7)
-        ORDER BY i.id
+        WHERE {LiveSql}
+        ORDER BY i.id COLLATE "C"
         ON CONFLICT (workspace_id, document_id) DO UPDATE
-        SET title = excluded.title, text = excluded.text, metadata = excluded.metadata, priority = excluded.priority,
-            prepared = excluded.prepared, revision = nextval('document_revision'), updated_at = now()
+        SET title = excluded.title, text = excluded.text, text_length = excluded.text_length, metadata = excluded.metadata,
+            priority = excluded.priority, prepared = excluded.prepared, revision = nextval('document_revision'), updated_at = now()
         WHERE (d.title, d.text, d.metadata, d.priority, d.prepared)
             IS DISTINCT FROM (excluded.title, excluded.text, excluded.metadata, excluded.priority, excluded.prepared)
-            AND ($7 IS NULL OR d.revision = $7)
-        RETURNING d.document_id, d.xmax = 0
+            AND $7 IS NULL
+        RETURNING d.document_id, d.xmax = 0, true
+        """;
+
+    // $7 is the revision that must be there: locked before it is compared, so that it is still there when it is replaced. Never an INSERT, which would bring
+    // back what was deleted.
+    private const string ReplaceSql = $"""
+        WITH held AS MATERIALIZED (
+            SELECT d.document_key FROM documents d JOIN unnest($2::text[]) AS i (id) ON d.document_id = i.id
+            WHERE d.workspace_id = $1 AND d.revision = $7 AND {LiveSql}
+            FOR NO KEY UPDATE OF d
+        ), written AS (
+            UPDATE documents d
+            SET title = i.title, text = i.text, text_length = length(i.text), metadata = i.metadata::jsonb, priority = i.priority,
+                prepared = i.prepared, revision = nextval('document_revision'), updated_at = now()
+            FROM held h, unnest($3::text[], $4::text[], $5::text[], $6::smallint[], $8::bytea[]) AS i (title, text, metadata, priority, prepared)
+            WHERE d.workspace_id = $1 AND d.document_key = h.document_key
+              AND (d.title, d.text, d.metadata, d.priority, d.prepared) IS DISTINCT FROM (i.title, i.text, i.metadata::jsonb, i.priority, i.prepared)
+            RETURNING 1
+        )
+        SELECT ($2::text[])[1], false, EXISTS (SELECT FROM written) FROM held
         """;
 
     private const string StatesSql = $"""
@@ -96,7 +126,7 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
     private const string DeleteSql = "DELETE FROM documents WHERE workspace_id = $1 AND document_id = $2";
 
     private const string ListSql = $"""
-        SELECT d.document_id, d.title, d.metadata::text, d.revision, length(d.text), {StateSql}, d.updated_at
+        SELECT d.document_id, d.title, d.metadata::text, d.revision, coalesce(d.text_length, length(d.text)), {StateSql}, d.updated_at
         FROM documents d WHERE d.workspace_id = $1 AND d.document_id > $2 ORDER BY d.document_id LIMIT $3
         """;
 
@@ -105,6 +135,7 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
     /// <param name="documents">Documents with different ids.</param>
     /// <param name="cancellationToken">Cancels; nothing is written then.</param>
     /// <returns>What the write did, in the order of <paramref name="documents"/>.</returns>
+    /// <exception cref="WorkspaceGoneException">The workspace was deleted: nothing was written.</exception>
     public async Task<IReadOnlyList<DocumentWriteRow>> PutAsync(
         int workspaceId, IReadOnlyList<DocumentInput> documents, CancellationToken cancellationToken)
     {
@@ -119,15 +150,21 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
     /// <param name="expected">The revision that it must have, <see cref="Absent"/> when there must be none of its id, or null for anything.</param>
     /// <param name="cancellationToken">Cancels; nothing is written then.</param>
     /// <returns>What the write did; null when the document is not as demanded, and nothing was written.</returns>
+    /// <exception cref="WorkspaceGoneException">The workspace was deleted: nothing was written.</exception>
     public async Task<DocumentWriteRow?> PutAsync(
         int workspaceId, DocumentInput document, long? expected, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(document);
         var written = await PutAsync(workspaceId, [document], expected, cancellationToken);
-        return written.TryGetValue(document.Id, out var row) && (row.Changed || expected is null || row.Revision == expected) ? row : null;
+        return written.GetValueOrDefault(document.Id);
     }
 
-    private async Task<Dictionary<string, DocumentWriteRow>> PutAsync(
+    private Task<Dictionary<string, DocumentWriteRow>> PutAsync(
+        int workspaceId, IReadOnlyList<DocumentInput> documents, long? expected, CancellationToken cancellationToken) =>
+        TransactionRetry.RunAsync(token => WriteAsync(workspaceId, documents, expected, token), cancellationToken);
+
+    // Only those that were as demanded.
+    private async Task<Dictionary<string, DocumentWriteRow>> WriteAsync(
         int workspaceId, IReadOnlyList<DocumentInput> documents, long? expected, CancellationToken cancellationToken)
     {
         var ids = documents.Select(d => d.Id).ToArray();
@@ -139,7 +176,8 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         {
             BatchCommands =
             {
-                new(PutSql)
+                new(JoinWorkspaceSql) { Parameters = { new() { Value = workspaceId } } },
+                new(expected is null or Absent ? PutSql : ReplaceSql)
                 {
                     Parameters =
                     {
@@ -162,10 +200,12 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         }
 
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
-        var changed = new Dictionary<string, bool>();
+        var live = await reader.ReadAsync(cancellationToken);
+        await reader.NextResultAsync(cancellationToken);
+        var matched = new Dictionary<string, (bool Created, bool Changed)>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            changed.Add(reader.GetString(0), reader.GetBoolean(1));
+            matched.Add(reader.GetString(0), (reader.GetBoolean(1), reader.GetBoolean(2)));
         }
 
         await reader.NextResultAsync(cancellationToken);
@@ -173,13 +213,20 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         while (await reader.ReadAsync(cancellationToken))
         {
             var id = reader.GetString(0);
-            written.Add(id, new(
-                id, reader.GetInt64(1), changed.TryGetValue(id, out var created), created, (DocumentState)reader.GetInt32(2)));
+            if (matched.TryGetValue(id, out var write) || expected is null)
+            {
+                written.Add(id, new(id, reader.GetInt64(1), write.Changed, write.Created, (DocumentState)reader.GetInt32(2)));
+            }
         }
 
         // A statement that fails says so when its result is read.
         while (await reader.NextResultAsync(cancellationToken))
         {
+        }
+
+        if (!live)
+        {
+            throw new WorkspaceGoneException();
         }
 
         return written;

@@ -96,6 +96,14 @@ public sealed record EqualsFilter(IReadOnlyList<string> Path, string Json, strin
         : $"(d.metadata @> {Add(parameters, Document)}::jsonb AND {Member(parameters, Path)} = {Add(parameters, Json)}::jsonb)";
 }
 
+/// <summary>A member of the metadata has one of some values, none of which is an array or an object.</summary>
+/// <param name="Documents">Objects that have nothing but one of the values at the member's path, as JSON.</param>
+public sealed record AnyEqualsFilter(IReadOnlyList<string> Documents) : Filter
+{
+    // The GIN index is looked up for each element.
+    internal override string ToSql(NpgsqlParameterCollection parameters) => $"d.metadata @> ANY ({Add(parameters, Documents.ToArray())}::text[]::jsonb[])";
+}
+
 /// <summary>A member that is an array has all of some elements.</summary>
 /// <param name="Document">An object that has nothing but an array of these elements at the member's path, as JSON.</param>
 public sealed record ContainsFilter(string Document) : Filter

@@ -71,6 +71,11 @@ public sealed class EmbeddingBudgetStore(NpgsqlDataSource dataSource)
 
     private const string ReturnSql = "SELECT return_embedding_reservations()";
 
+    private const string ForgetSql = """
+        DELETE FROM embedding_settlements WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM embedding_settlements WHERE settled_at < now() - interval '2 days' ORDER BY settled_at LIMIT 1000))
+        """;
+
     // What a crash of PostgreSQL could lose are fractions of a second of counters; waiting for the disk twice per call is worth more than that.
     private const string AsynchronousCommitSql = "SET LOCAL synchronous_commit = off";
 
@@ -185,6 +190,14 @@ public sealed class EmbeddingBudgetStore(NpgsqlDataSource dataSource)
     {
         await using var command = dataSource.CreateCommand(ReturnSql);
         return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    /// <summary>One step of forgetting settlements that nobody will send again.</summary>
+    /// <returns>How many were forgotten; fewer than 1,000 when none is left.</returns>
+    public async Task<int> ForgetSettledAsync(CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(ForgetSql);
+        return await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     private async Task<T> CommitAsync<T>(

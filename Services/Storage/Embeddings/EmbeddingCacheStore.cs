@@ -39,6 +39,11 @@ public sealed class EmbeddingCacheStore(NpgsqlDataSource dataSource)
             SELECT ctid FROM embedding_cache WHERE created_at < $1 AND ($2 = '' OR space = $2) ORDER BY created_at LIMIT $3))
         """;
 
+    private const string DeleteBetweenSql = """
+        DELETE FROM embedding_cache WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM embedding_cache WHERE created_at BETWEEN now() - $2 AND now() - $3 AND space = ANY ($1) LIMIT $4))
+        """;
+
     private const string SizeSql = """
         SELECT greatest(reltuples, 0)::bigint, pg_total_relation_size(oid), (SELECT min(created_at) FROM embedding_cache)
         FROM pg_class WHERE oid = 'embedding_cache'::regclass
@@ -48,9 +53,15 @@ public sealed class EmbeddingCacheStore(NpgsqlDataSource dataSource)
     private const string KeysSql =
         "SELECT space, text_hash FROM embedding_cache WHERE (space, text_hash) > ($1, $2) ORDER BY space, text_hash LIMIT $3";
 
-    private const string NowSql = "SELECT now()";
+    private const string SnapshotSql = "SELECT pg_current_snapshot()::text";
 
-    private const string AddedSql = "SELECT space, text_hash FROM embedding_cache WHERE created_at >= $1";
+    // What the snapshot before did not see, each row once, however long its transaction took to commit. The bounds are those of the index; the upper one
+    // leaves out what a restored dump says of transactions of another server.
+    private const string AddedSql = """
+        SELECT space, text_hash FROM embedding_cache
+        WHERE added_by >= pg_snapshot_xmin($1::pg_snapshot) AND added_by < pg_snapshot_xmax(pg_current_snapshot())
+          AND NOT pg_visible_in_snapshot(added_by, $1::pg_snapshot)
+        """;
 
     private const string CountSql = "SELECT count(*) FROM (SELECT 1 FROM embedding_cache LIMIT 100000) AS few";
 
@@ -93,22 +104,26 @@ public sealed class EmbeddingCacheStore(NpgsqlDataSource dataSource)
         return await ReadKeysAsync(reader, each, cancellationToken);
     }
 
-    /// <summary>Reads the keys of vectors that were added from a moment on, by the server's clock at the beginning of the transaction that added them.</summary>
-    /// <param name="since">The moment; <see cref="DateTimeOffset.MaxValue"/> for none.</param>
+    /// <summary>Reads the keys of vectors that were added since a snapshot, each about once.</summary>
+    /// <param name="since">The snapshot that was returned the last time; null for none: then only one is taken.</param>
     /// <param name="each">Gets space and hash of each key, in no order.</param>
     /// <param name="cancellationToken">Cancels the query.</param>
-    /// <returns>The time by the server's clock, just before the keys were read.</returns>
-    public async Task<DateTimeOffset> ReadAddedAsync(DateTimeOffset since, Action<string, byte[]> each, CancellationToken cancellationToken)
+    /// <returns>A snapshot that sees no more than what was read.</returns>
+    public async Task<string> ReadAddedAsync(string? since, Action<string, byte[]> each, CancellationToken cancellationToken)
     {
         await using var batch = dataSource.CreateBatch();
-        batch.BatchCommands.Add(new(NowSql));
-        batch.BatchCommands.Add(new(AddedSql) { Parameters = { new() { Value = since.ToUniversalTime() } } });
+        batch.BatchCommands.Add(new(SnapshotSql));
+        if (since is not null)
+        {
+            batch.BatchCommands.Add(new(AddedSql) { Parameters = { new() { Value = since } } });
+        }
+
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         await reader.ReadAsync(cancellationToken);
-        var now = reader.GetFieldValue<DateTimeOffset>(0);
+        var snapshot = reader.GetString(0);
         await reader.NextResultAsync(cancellationToken);
         await ReadKeysAsync(reader, each, cancellationToken);
-        return now;
+        return snapshot;
     }
 
     /// <summary>Adds vectors; those that are there already stay as they are.</summary>
@@ -170,6 +185,23 @@ public sealed class EmbeddingCacheStore(NpgsqlDataSource dataSource)
         await using var command = dataSource.CreateCommand(DeleteOldSql);
         command.Parameters.Add(new() { Value = before.ToUniversalTime() });
         command.Parameters.Add(new() { Value = space });
+        command.Parameters.Add(new() { Value = limit });
+        return await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>One step of removing vectors that were written between two moments.</summary>
+    /// <param name="spaces">Ids of spaces.</param>
+    /// <param name="since">How long ago the first moment was.</param>
+    /// <param name="until">How long ago the last moment was; below zero for one to come.</param>
+    /// <param name="limit">Vectors, at most.</param>
+    /// <param name="cancellationToken">Cancels the step.</param>
+    /// <returns>Vectors removed; fewer than <paramref name="limit"/> when none is left.</returns>
+    public async Task<int> DeleteBetweenAsync(string[] spaces, TimeSpan since, TimeSpan until, int limit, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(DeleteBetweenSql);
+        command.Parameters.Add(new() { Value = spaces });
+        command.Parameters.Add(new() { Value = since });
+        command.Parameters.Add(new() { Value = until });
         command.Parameters.Add(new() { Value = limit });
         return await command.ExecuteNonQueryAsync(cancellationToken);
     }

@@ -48,7 +48,7 @@ public enum IndexOutcome
     /// <summary>It is searchable, and its task is gone.</summary>
     Written,
 
-    /// <summary>It has changed since, or the task is somebody else's now: nothing was written.</summary>
+    /// <summary>It has changed since, the task is somebody else's now, or the workspace is paused or deleted: nothing was written.</summary>
     Stale,
 
     /// <summary>A vector that was there when the work began is not there any more: nothing was written.</summary>
@@ -163,11 +163,28 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
     {
         ArgumentNullException.ThrowIfNull(space);
         ArgumentNullException.ThrowIfNull(documents);
+        while (true)
+        {
+            // Where a workspace was paused in between, the others are written: the next look leaves its documents out.
+            if (await TransactionRetry.RunAsync(token => TryWriteAsync(owner, space, documents, token), cancellationToken) is { } outcomes)
+            {
+                return outcomes;
+            }
+        }
+    }
+
+    private async Task<IReadOnlyList<IndexOutcome>?> TryWriteAsync(
+        Guid owner, SpaceRow space, IReadOnlyList<IndexDocument> documents, CancellationToken cancellationToken)
+    {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         Failpoint.Hit("write.begin");
         var writer = new IndexWriter(connection, owner, space, documents);
-        var outcomes = await writer.WriteAsync(cancellationToken);
+        if (await writer.WriteAsync(cancellationToken) is not { } outcomes)
+        {
+            return null;
+        }
+
         await transaction.CommitAsync(cancellationToken);
         Failpoint.Hit("write.committed");
         return outcomes;

@@ -6,7 +6,7 @@ namespace RagPlatform.Storage;
 /// <summary>One transaction of <see cref="IndexStore.WriteAsync"/>.</summary>
 internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, SpaceRow space, IReadOnlyList<IndexDocument> documents)
 {
-    // Documents first, then tasks, then generations, each in order of its key: as writers of documents do, so that nobody waits in a circle.
+    // In the order of Locks.
     private const string LockDocumentsSql = """
         SELECT d.workspace_id, d.document_key, d.revision
         FROM unnest($1::int[], $2::bigint[]) AS i (workspace_id, document_key)
@@ -19,7 +19,8 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         SELECT i.i
         FROM unnest($2::int[], $3::text[], $4::bigint[]) WITH ORDINALITY AS i (workspace_id, document_id, version, i)
         JOIN tasks t ON t.workspace_id = i.workspace_id AND t.document_id = i.document_id AND t.space_id = $5
-        WHERE t.version = i.version AND t.lease_owner = $1
+        JOIN workspaces w ON w.workspace_id = i.workspace_id
+        WHERE t.version = i.version AND t.lease_owner = $1 AND w.indexing_paused_at IS NULL AND w.deleted_at IS NULL
         ORDER BY t.workspace_id, t.document_id
         FOR UPDATE OF t
         """;
@@ -89,11 +90,19 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
 
     private const string RaiseGenerationsSql = "SELECT raise_generations($1)";
 
+    // The last thing before the commit: a pause, or a deletion, comes either before, and nothing is written, or after it.
+    private const string HaltedSql = """
+        SELECT indexing_paused_at IS NOT NULL OR deleted_at IS NOT NULL AS halted FROM workspaces WHERE workspace_id = ANY ($1)
+        ORDER BY workspace_id
+        FOR SHARE
+        """;
+
     private readonly Dictionary<(long Document, UInt128 Hash, int Occurrence), StoredChunk> _stored = [];
     private readonly HashSet<(long Document, UInt128 Hash)> _vectors = [];
     private readonly Dictionary<long, (int Workspace, long Revision)> _locked = [];
 
-    public async Task<IndexOutcome[]> WriteAsync(CancellationToken cancellationToken)
+    /// <returns>What became of each document; null when a workspace was paused or deleted meanwhile: then nothing may be committed.</returns>
+    public async Task<IndexOutcome[]?> WriteAsync(CancellationToken cancellationToken)
     {
         var current = await LockAsync(cancellationToken);
         Failpoint.Hit("write.locked");
@@ -111,12 +120,7 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
             }
         }
 
-        if (written.Count > 0)
-        {
-            await ApplyAsync(written, cancellationToken);
-        }
-
-        return outcomes;
+        return written.Count == 0 || await ApplyAsync(written, cancellationToken) ? outcomes : null;
     }
 
     private static UInt128 Key(byte[] hash) => BinaryPrimitives.ReadUInt128BigEndian(hash);
@@ -177,7 +181,7 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         return current;
     }
 
-    private async Task ApplyAsync(List<IndexDocument> written, CancellationToken cancellationToken)
+    private async Task<bool> ApplyAsync(List<IndexDocument> written, CancellationToken cancellationToken)
     {
         var fresh = new List<NewChunk>();
         var vectors = new List<(int Workspace, long Document, long Chunk, byte[] Hash, ReadOnlyMemory<float> Vector)>();
@@ -272,8 +276,19 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
 
         Finish(batch, written, changed: vectors.Count + stale.Count + moved.Count > 0);
         Failpoint.Hit("write.before_finish");
-        await batch.ExecuteNonQueryAsync(cancellationToken);
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        var halted = false;
+        do
+        {
+            // Of the last statement alone.
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                halted |= reader.GetName(0) == "halted" && reader.GetBoolean(0);
+            }
+        }
+        while (await reader.NextResultAsync(cancellationToken));
         Failpoint.Hit("write.finished");
+        return !halted;
     }
 
     private void Finish(NpgsqlBatch batch, List<IndexDocument> written, bool changed)
@@ -302,6 +317,8 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         {
             batch.BatchCommands.Add(new(RaiseGenerationsSql) { Parameters = { Array(workspaces.Distinct().Order()) } });
         }
+
+        batch.BatchCommands.Add(new(HaltedSql) { Parameters = { Array(workspaces.Distinct()) } });
     }
 
     private async Task<List<long>> ReserveIdsAsync(int count, CancellationToken cancellationToken)

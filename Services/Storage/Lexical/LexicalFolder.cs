@@ -34,8 +34,8 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
     private const string NewestSql = "SELECT coalesce(max(lexical_id), 0) FROM lexical_delta";
 
     // The row lock keeps the workspace from being removed before the blocks are written.
-    private const string LockSql = """
-        SELECT CASE WHEN pg_try_advisory_xact_lock(1918985065, $1)
+    private const string LockSql = $"""
+        SELECT CASE WHEN pg_try_advisory_xact_lock({Locks.Folding}, $1)
             THEN (SELECT count(*) FROM (SELECT FROM workspaces WHERE workspace_id = $1 FOR KEY SHARE) w) ELSE 0 END
         """;
 

@@ -33,6 +33,9 @@ public sealed record LexicalTermRow(string Term, double QueryFrequency, IReadOnl
 /// <param name="Terms">The query's terms, stop words left out.</param>
 public sealed record LexicalQueryRow(long Documents, long Chunks, long Length, IReadOnlyList<LexicalTermRow> Terms)
 {
+    /// <summary>Terms of the query that were not looked up, because it has too many.</summary>
+    public IReadOnlyList<string> Ignored { get; init; } = [];
+
     /// <summary>The average length of a chunk in terms; 1 in an empty workspace.</summary>
     public double AverageLength => Chunks > 0 && Length > 0 ? (double)Length / Chunks : 1;
 }
@@ -41,13 +44,23 @@ public sealed record LexicalQueryRow(long Documents, long Chunks, long Length, I
 public sealed class LexicalStore(NpgsqlDataSource dataSource)
 {
     // One statement, so that blocks and delta are seen at the same moment: folding moves postings from one to the other.
-    // Columns: term's number (0: statistics), term, three integers, two reals, bytes. A term's own row is the one that has the term.
+    // Columns: term's number (0: statistics, -1: a term that is left out), term, three integers, two reals, bytes. A term's own row is the one that has the term.
+    // What is in quotes goes first, then what is rarest: by how many blocks it has. What has none costs nothing to look up.
     private const string ReadSql = """
-        WITH q AS MATERIALIZED (
+        WITH words AS MATERIALIZED (
+            SELECT w.lexeme COLLATE "C" AS term, cardinality(w.positions)::real AS frequency,
+                   b.block IS NULL OR row_number() OVER (
+                       PARTITION BY b.block IS NULL
+                       ORDER BY w.lexeme = ANY (ARRAY(SELECT lexeme FROM unnest(lexical_terms($2::text::regconfig, $7)))) DESC,
+                                b.block, b.postings_count, w.lexeme COLLATE "C") <= $4 AS taken
+            FROM unnest(lexical_terms($2::text::regconfig, $3)) w
+            LEFT JOIN LATERAL (
+                SELECT block, postings_count FROM lexical_blocks
+                WHERE workspace_id = $1 AND term = w.lexeme COLLATE "C" ORDER BY block DESC LIMIT 1) b ON true
+        ), q AS MATERIALIZED (
             SELECT term, sum(frequency) AS frequency, row_number() OVER () AS number
             FROM (
-                SELECT lexeme COLLATE "C" AS term, cardinality(positions)::real AS frequency
-                FROM (SELECT * FROM unnest(lexical_terms($2::text::regconfig, $3)) LIMIT $4) words
+                SELECT term, frequency FROM words WHERE taken
                 UNION ALL
                 SELECT * FROM unnest($5::text[], $6::real[])
             ) all_terms
@@ -56,6 +69,8 @@ public sealed class LexicalStore(NpgsqlDataSource dataSource)
         SELECT 0::bigint, NULL::text, coalesce(sum(documents), 0)::bigint, coalesce(sum(chunks), 0)::bigint, coalesce(sum(length), 0)::bigint,
                NULL::real, NULL::real, NULL::bytea
         FROM lexical_counts WHERE workspace_id = $1
+        UNION ALL
+        SELECT -1, term, NULL, NULL, NULL, NULL, NULL, NULL FROM words WHERE NOT taken
         UNION ALL
         SELECT q.number, q.term, NULL, NULL, NULL, q.frequency, NULL, NULL FROM q
         UNION ALL
@@ -74,8 +89,9 @@ public sealed class LexicalStore(NpgsqlDataSource dataSource)
     private const string SimilarSql = """
         WITH missing AS (
             SELECT lexeme COLLATE "C" AS term
-            FROM (SELECT * FROM unnest(lexical_terms($2::text::regconfig, $3)) LIMIT $4) words
+            FROM unnest(lexical_terms($2::text::regconfig, $3)) words
             WHERE NOT EXISTS (SELECT FROM lexical_blocks b WHERE b.workspace_id = $1 AND b.term = words.lexeme COLLATE "C")
+            LIMIT $4
         )
         SELECT s.term, s.similarity
         FROM missing m CROSS JOIN LATERAL (
@@ -85,7 +101,7 @@ public sealed class LexicalStore(NpgsqlDataSource dataSource)
             ORDER BY similarity DESC, b.term LIMIT 3) s
         """;
 
-    /// <summary>Different terms of a query that are looked up; the rest is ignored.</summary>
+    /// <summary>Different terms of a query that are looked up: those in quotes first, then the rarest. The rest is ignored.</summary>
     public const int MaxTerms = 64;
 
     /// <summary>Terms of the workspace that are spelt like those of the query that it does not have, by trigrams: at most 3 for each.</summary>
@@ -116,12 +132,14 @@ public sealed class LexicalStore(NpgsqlDataSource dataSource)
     /// <param name="workspaceId">The workspace.</param>
     /// <param name="language">Its text search configuration.</param>
     /// <param name="query">What is searched for, as the user wrote it.</param>
+    /// <param name="quoted">What of it must be there: its terms are looked up in any case.</param>
     /// <param name="similar">Further terms, as <see cref="FindSimilarAsync"/> gives them.</param>
     /// <param name="cancellationToken">Cancels the query.</param>
     public async Task<LexicalQueryRow> ReadAsync(
         int workspaceId,
         string language,
         string query,
+        string quoted,
         IReadOnlyCollection<(string Term, double Similarity)> similar,
         CancellationToken cancellationToken)
     {
@@ -132,8 +150,10 @@ public sealed class LexicalStore(NpgsqlDataSource dataSource)
         command.Parameters.Add(new() { Value = MaxTerms });
         command.Parameters.Add(new() { Value = similar.Select(s => s.Term).ToArray() });
         command.Parameters.Add(new() { Value = similar.Select(s => (float)s.Similarity).ToArray() });
+        command.Parameters.Add(new() { Value = quoted });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         long documents = 0, chunks = 0, length = 0;
+        var ignored = new List<string>();
         var terms = new SortedDictionary<long, (string Term, double Frequency, List<LexicalBlockRow> Blocks, List<Posting> Recent)>();
         while (await reader.ReadAsync(cancellationToken))
         {
@@ -143,6 +163,10 @@ public sealed class LexicalStore(NpgsqlDataSource dataSource)
                 documents = reader.GetInt64(2);
                 chunks = reader.GetInt64(3);
                 length = reader.GetInt64(4);
+            }
+            else if (number < 0)
+            {
+                ignored.Add(reader.GetString(1));
             }
             else if (!reader.IsDBNull(1))
             {
@@ -159,6 +183,9 @@ public sealed class LexicalStore(NpgsqlDataSource dataSource)
             }
         }
 
-        return new(documents, chunks, length, [.. terms.Values.Select(t => new LexicalTermRow(t.Term, t.Frequency, t.Blocks, t.Recent))]);
+        return new(documents, chunks, length, [.. terms.Values.Select(t => new LexicalTermRow(t.Term, t.Frequency, t.Blocks, t.Recent))])
+        {
+            Ignored = ignored,
+        };
     }
 }

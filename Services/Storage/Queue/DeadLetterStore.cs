@@ -59,11 +59,23 @@ public sealed class DeadLetterStore(NpgsqlDataSource dataSource)
 
     // A document that has gone meanwhile, or a space that is no longer on the route, needs nothing: its dead letter just goes.
     private const string ReplaySql = """
-        WITH gone AS (
-            DELETE FROM dead_letters
+        WITH documents_held AS MATERIALIZED (
+            SELECT d.document_id
+            FROM dead_letters l JOIN documents d ON d.workspace_id = l.workspace_id AND d.document_id = l.document_id
+            WHERE l.workspace_id = $1 AND ($2::text[] IS NULL OR l.document_id = ANY ($2)) AND ($3 IS NULL OR l.cause = $3)
+            ORDER BY d.document_id
+            FOR NO KEY UPDATE OF d
+        ), letters AS MATERIALIZED (
+            SELECT workspace_id, document_id, space_id FROM dead_letters
             WHERE workspace_id = $1 AND ($2::text[] IS NULL OR document_id = ANY ($2)) AND ($3 IS NULL OR cause = $3)
                 AND (discarded_at IS NULL OR $2 IS NOT NULL OR $3 IS NOT NULL)
-            RETURNING workspace_id, document_id, space_id
+                AND (SELECT count(*) FROM documents_held) >= 0
+            ORDER BY document_id, space_id
+            FOR UPDATE
+        ), gone AS (
+            DELETE FROM dead_letters l USING letters o
+            WHERE l.workspace_id = o.workspace_id AND l.document_id = o.document_id AND l.space_id = o.space_id
+            RETURNING l.workspace_id, l.document_id, l.space_id
         ), replayed AS (
             INSERT INTO tasks (workspace_id, document_id, space_id, revision, version, priority)
             SELECT g.workspace_id, g.document_id, g.space_id, d.revision, nextval('task_version'), d.priority
@@ -80,8 +92,13 @@ public sealed class DeadLetterStore(NpgsqlDataSource dataSource)
         """;
 
     private const string DiscardSql = """
-        UPDATE dead_letters SET discarded_at = now()
-        WHERE workspace_id = $1 AND ($2::text[] IS NULL OR document_id = ANY ($2)) AND ($3 IS NULL OR cause = $3) AND discarded_at IS NULL
+        UPDATE dead_letters l SET discarded_at = now()
+        FROM (
+            SELECT document_id, space_id FROM dead_letters
+            WHERE workspace_id = $1 AND ($2::text[] IS NULL OR document_id = ANY ($2)) AND ($3 IS NULL OR cause = $3) AND discarded_at IS NULL
+            ORDER BY document_id, space_id
+            FOR NO KEY UPDATE) o
+        WHERE l.workspace_id = $1 AND l.document_id = o.document_id AND l.space_id = o.space_id
         """;
 
     /// <summary>Dead letters by document and space.</summary>

@@ -27,11 +27,16 @@ public sealed class IndexingStatusStore(NpgsqlDataSource dataSource)
     private const string DocumentSql = """
         SELECT d.revision,
                (SELECT count(*) FROM chunks c WHERE c.workspace_id = d.workspace_id AND c.document_key = d.document_key)::int,
-               t.attempts, t.history::text, t.visible_at, l.history::text
+               t.attempts, t.history::text, t.visible_at, l.history::text,
+               EXISTS (
+                   SELECT FROM routes r JOIN indexed_documents x
+                       ON x.workspace_id = d.workspace_id AND x.document_key = d.document_key AND x.space_id = r.serving_space
+                   WHERE r.workspace_id = d.workspace_id)
         FROM documents d
         LEFT JOIN LATERAL (
             SELECT attempts, history, visible_at FROM tasks t
-            WHERE t.workspace_id = d.workspace_id AND t.document_id = d.document_id
+            JOIN route_spaces r ON r.workspace_id = t.workspace_id AND r.space_id = t.space_id
+            WHERE r.workspace_id = d.workspace_id AND t.workspace_id = d.workspace_id AND t.document_id = d.document_id
             ORDER BY attempts DESC LIMIT 1) t ON true
         LEFT JOIN LATERAL (
             SELECT history FROM dead_letters l
@@ -52,17 +57,18 @@ public sealed class IndexingStatusStore(NpgsqlDataSource dataSource)
             FROM tasks WHERE workspace_id = $1) t
         """;
 
-    private const string PendingSql = """
-        SELECT count(*) FROM tasks WHERE workspace_id = $1 AND document_id = ANY ($2)
-        """;
-
     private const string StatesSql = """
         SELECT i.id,
                CASE
                    WHEN EXISTS (SELECT FROM dead_letters l WHERE l.workspace_id = $1 AND l.document_id = i.id) THEN 3
                    ELSE coalesce((
                        SELECT max(CASE WHEN t.attempts > 0 THEN 2 ELSE 1 END)
-                       FROM tasks t WHERE t.workspace_id = $1 AND t.document_id = i.id), 0)
+                       FROM route_spaces r JOIN tasks t ON t.workspace_id = $1 AND t.document_id = i.id AND t.space_id = r.space_id
+                       WHERE r.workspace_id = $1), CASE WHEN EXISTS (
+                           SELECT FROM documents d WHERE d.workspace_id = $1 AND d.document_id = i.id AND NOT EXISTS (
+                               SELECT FROM routes r JOIN indexed_documents x
+                                   ON x.workspace_id = $1 AND x.document_key = d.document_key AND x.space_id = r.serving_space
+                               WHERE r.workspace_id = $1)) THEN 1 ELSE 0 END)
                END
         FROM unnest($2::text[]) AS i (id)
         """;
@@ -83,7 +89,7 @@ public sealed class IndexingStatusStore(NpgsqlDataSource dataSource)
         var attempts = queued ? reader.GetInt32(2) : 0;
         var dead = !reader.IsDBNull(5);
         var state = dead ? DocumentState.DeadLettered
-            : !queued ? DocumentState.Indexed
+            : !queued && reader.GetBoolean(6) ? DocumentState.Indexed
             : attempts > 0 ? DocumentState.Retrying
             : DocumentState.Queued;
         return new(
@@ -113,19 +119,7 @@ public sealed class IndexingStatusStore(NpgsqlDataSource dataSource)
             reader.GetBoolean(7));
     }
 
-    /// <summary>How many tasks stand between documents and being searchable.</summary>
-    /// <param name="workspaceId">The workspace.</param>
-    /// <param name="ids">At most 1,000 ids.</param>
-    /// <param name="cancellationToken">Cancels the query.</param>
-    public async Task<long> CountPendingAsync(int workspaceId, IReadOnlyCollection<string> ids, CancellationToken cancellationToken)
-    {
-        await using var command = dataSource.CreateCommand(PendingSql);
-        command.Parameters.Add(new() { Value = workspaceId });
-        command.Parameters.Add(new() { Value = ids.ToArray() });
-        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
-    }
-
-    /// <summary>Where documents stand, by id, whether they exist or not (a document without task is <see cref="DocumentState.Indexed"/>).</summary>
+    /// <summary>Where documents stand, by id, whether they exist or not (one that does not, and of which nothing is left to do, is <see cref="DocumentState.Indexed"/>).</summary>
     /// <param name="workspaceId">The workspace.</param>
     /// <param name="ids">At most 1,000 ids.</param>
     /// <param name="cancellationToken">Cancels the query.</param>

@@ -17,8 +17,11 @@ public sealed record IndexTask(
 
 /// <summary>What was claimed.</summary>
 /// <param name="Tasks">The tasks; empty when nothing can be claimed in the lanes that were looked at.</param>
-/// <param name="Cursor">Pass it to the next claim; 0 when every lane was looked at.</param>
-public sealed record TaskClaim(IReadOnlyList<IndexTask> Tasks, int Cursor);
+/// <param name="Cursor">Pass it to the next claim; the default when every lane was looked at.</param>
+public sealed record TaskClaim(IReadOnlyList<IndexTask> Tasks, ClaimCursor Cursor);
+
+/// <summary>Where claims go on looking: for each priority the workspace that the one before ended at, or 0 for the beginning.</summary>
+public readonly record struct ClaimCursor(int High, int Normal, int Low);
 
 /// <summary>A space whose provider rests.</summary>
 /// <param name="Space">The space's public id.</param>
@@ -32,24 +35,28 @@ public sealed record CooldownRow(string Space, DateTimeOffset Until, int Failure
 public sealed class TaskQueue(NpgsqlDataSource dataSource)
 {
     // Claims take turns: otherwise two workers choose the same heads of lanes and one of them goes away empty.
-    private const string LockSql = "SELECT pg_advisory_xact_lock(7318349394477058)";
+    private const string LockSql = $"SELECT pg_advisory_xact_lock({Locks.Claims})";
 
-    // A lane is a (workspace, space, priority) that has tasks; the recursion steps from lane to lane through the index. Within a claim, every
+    // A lane is a (priority, workspace, space) that has tasks; the recursion steps from lane to lane through the index, urgent ones first: what else waits,
+    // in however many workspaces, is behind them. Within a claim, every
     // lane gets its weighted share: the n-th task of a lane stands at (n - phase) / weight. The phase is another one in each claim, evenly spread
     // over 0 to 1: so shares are those of the weights over a few claims, also where one claim has no room for every lane, and no lane starves.
     // Locked rows are being changed by a writer this very moment: they are left for the next claim.
     private const string ClaimSql = """
-        WITH RECURSIVE lane AS (
-            (SELECT workspace_id, space_id, priority FROM tasks WHERE workspace_id >= $1
-             ORDER BY workspace_id, space_id, priority LIMIT 1)
-            UNION ALL
-            SELECT n.workspace_id, n.space_id, n.priority
-            FROM lane l CROSS JOIN LATERAL (
-                SELECT t.workspace_id, t.space_id, t.priority FROM tasks t
-                WHERE (t.workspace_id, t.space_id, t.priority) > (l.workspace_id, l.space_id, l.priority)
-                ORDER BY t.workspace_id, t.space_id, t.priority LIMIT 1) n
-        ), looked AS MATERIALIZED (
-            SELECT workspace_id, space_id, priority FROM lane LIMIT 256
+        WITH looked AS MATERIALIZED (
+            SELECT v.priority, w.workspace_id, w.space_id
+            FROM unnest(ARRAY[2, 1, 0]::smallint[], $1::int[]) AS v (priority, from_workspace) CROSS JOIN LATERAL (
+                WITH RECURSIVE lane AS (
+                    (SELECT t.workspace_id, t.space_id FROM tasks t WHERE t.priority = v.priority AND t.workspace_id >= v.from_workspace
+                     ORDER BY t.workspace_id, t.space_id LIMIT 1)
+                    UNION ALL
+                    SELECT n.workspace_id, n.space_id
+                    FROM lane l CROSS JOIN LATERAL (
+                        SELECT t.workspace_id, t.space_id FROM tasks t
+                        WHERE t.priority = v.priority AND (t.workspace_id, t.space_id) > (l.workspace_id, l.space_id)
+                        ORDER BY t.workspace_id, t.space_id LIMIT 1) n
+                )
+                SELECT workspace_id, space_id FROM lane LIMIT 128) w
         ), open AS MATERIALIZED (
             SELECT l.workspace_id, l.space_id, l.priority, w.indexing_weight * power(8, l.priority) AS weight
             FROM looked l JOIN workspaces w ON w.workspace_id = l.workspace_id
@@ -79,8 +86,12 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
             WHERE (t.workspace_id, t.document_id, t.space_id) = (l.workspace_id, l.document_id, l.space_id)
             RETURNING t.workspace_id, t.document_id, t.space_id, t.version, t.priority, t.attempts, t.claims, t.raised_at
         )
-        SELECT c.workspace_id, c.document_id, c.space_id, c.version, c.priority, c.attempts, c.claims, c.raised_at, n.next
-        FROM (SELECT CASE WHEN count(*) < 256 THEN 0 ELSE max(workspace_id) END AS next FROM looked) n LEFT JOIN claimed c ON true
+        SELECT c.workspace_id, c.document_id, c.space_id, c.version, c.priority, c.attempts, c.claims, c.raised_at, n.high, n.normal, n.low
+        FROM (
+            SELECT CASE WHEN count(*) FILTER (WHERE priority = 2) < 128 THEN 0 ELSE max(workspace_id) FILTER (WHERE priority = 2) END AS high,
+                   CASE WHEN count(*) FILTER (WHERE priority = 1) < 128 THEN 0 ELSE max(workspace_id) FILTER (WHERE priority = 1) END AS normal,
+                   CASE WHEN count(*) FILTER (WHERE priority = 0) < 128 THEN 0 ELSE max(workspace_id) FILTER (WHERE priority = 0) END AS low
+            FROM looked) n LEFT JOIN claimed c ON true
         """;
 
     // A locked row is being finished or changed this very moment. Waiting for it would close a circle with a writer that waits for another one.
@@ -99,7 +110,8 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
         SELECT g.i::int
         FROM unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) WITH ORDINALITY AS g (workspace_id, document_id, space_id, version, i)
         JOIN tasks t ON t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
-        WHERE t.version = g.version AND t.lease_owner = $1
+        JOIN workspaces w ON w.workspace_id = g.workspace_id
+        WHERE t.version = g.version AND t.lease_owner = $1 AND w.indexing_paused_at IS NULL AND w.deleted_at IS NULL
         """;
 
     private const string ReleaseSql = """
@@ -115,7 +127,12 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
         """;
 
     private const string ReleaseAllSql = """
-        UPDATE tasks SET lease_owner = NULL, leased_until = NULL, visible_at = now(), claims = 0 WHERE lease_owner = $1
+        UPDATE tasks t SET lease_owner = NULL, leased_until = NULL, visible_at = now(), claims = 0
+        FROM (
+            SELECT workspace_id, document_id, space_id FROM tasks WHERE lease_owner = $1
+            ORDER BY workspace_id, document_id, space_id
+            FOR NO KEY UPDATE) o
+        WHERE t.workspace_id = o.workspace_id AND t.document_id = o.document_id AND t.space_id = o.space_id
         """;
 
     private const string FailSql = """
@@ -142,9 +159,14 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
 
     private const string FinishSql = """
         DELETE FROM tasks t
-        USING unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) AS g (workspace_id, document_id, space_id, version)
-        WHERE t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
-          AND t.version = g.version AND t.lease_owner = $1
+        USING (
+            SELECT t.workspace_id, t.document_id, t.space_id
+            FROM unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) AS g (workspace_id, document_id, space_id, version)
+            JOIN tasks t ON t.workspace_id = g.workspace_id AND t.document_id = g.document_id AND t.space_id = g.space_id
+            WHERE t.version = g.version AND t.lease_owner = $1
+            ORDER BY t.workspace_id, t.document_id, t.space_id
+            FOR UPDATE OF t) o
+        WHERE t.workspace_id = o.workspace_id AND t.document_id = o.document_id AND t.space_id = o.space_id
         """;
 
     private const string CoolDownSql = """
@@ -164,7 +186,14 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
 
     private const string WeighSql = "UPDATE workspaces SET indexing_weight = $2 WHERE name = $1 AND deleted_at IS NULL";
 
-    private const string ExpireSql = "UPDATE dead_letters SET discarded_at = now() WHERE discarded_at IS NULL AND failed_at < now() - $1";
+    private const string ExpireSql = """
+        UPDATE dead_letters d SET discarded_at = now()
+        FROM (
+            SELECT workspace_id, document_id, space_id FROM dead_letters WHERE discarded_at IS NULL AND failed_at < now() - $1
+            ORDER BY workspace_id, document_id, space_id LIMIT 10000
+            FOR NO KEY UPDATE SKIP LOCKED) o
+        WHERE d.workspace_id = o.workspace_id AND d.document_id = o.document_id AND d.space_id = o.space_id
+        """;
 
     private const string PruneChangesSql = """
         DELETE FROM documents_changes WHERE change_id IN (
@@ -177,14 +206,14 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     /// <param name="owner">The worker.</param>
     /// <param name="count">Tasks, at most.</param>
     /// <param name="lease">How long they are nobody else's, unless renewed.</param>
-    /// <param name="cursor">Where the claim before stopped looking; 0 at first.</param>
+    /// <param name="cursor">Where the claim before stopped looking; the default at first.</param>
     /// <param name="cancellationToken">Cancels. A claim that was made all the same ends with its lease.</param>
-    public Task<TaskClaim> ClaimAsync(Guid owner, int count, TimeSpan lease, int cursor, CancellationToken cancellationToken) =>
+    public Task<TaskClaim> ClaimAsync(Guid owner, int count, TimeSpan lease, ClaimCursor cursor, CancellationToken cancellationToken) =>
         ClaimAsync(owner, count, lease, cursor, [], cancellationToken);
 
     /// <summary>Claims tasks as the other overload does, but none of <paramref name="fullSpaces"/>.</summary>
     public async Task<TaskClaim> ClaimAsync(
-        Guid owner, int count, TimeSpan lease, int cursor, IReadOnlyCollection<int> fullSpaces, CancellationToken cancellationToken)
+        Guid owner, int count, TimeSpan lease, ClaimCursor cursor, IReadOnlyCollection<int> fullSpaces, CancellationToken cancellationToken)
     {
         Failpoint.Hit("claim.before");
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
@@ -199,7 +228,7 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
                 {
                     Parameters =
                     {
-                        new() { Value = cursor },
+                        new() { Value = new[] { cursor.High, cursor.Normal, cursor.Low } },
                         new() { Value = count },
                         new() { Value = owner },
                         new() { Value = lease, NpgsqlDbType = NpgsqlDbType.Interval },
@@ -212,10 +241,10 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         await reader.NextResultAsync(cancellationToken);
         var tasks = new List<IndexTask>();
-        var next = 0;
+        var next = default(ClaimCursor);
         while (await reader.ReadAsync(cancellationToken))
         {
-            next = reader.GetInt32(8);
+            next = new(reader.GetInt32(8), reader.GetInt32(9), reader.GetInt32(10));
             if (!reader.IsDBNull(0))
             {
                 tasks.Add(new(
@@ -326,7 +355,7 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     public async Task<bool> WeighAsync(string workspace, int weight, CancellationToken cancellationToken) =>
         await ExecuteAsync(WeighSql, cancellationToken, new() { Value = workspace }, new() { Value = weight }) > 0;
 
-    /// <summary>Discards dead letters that are older than <paramref name="age"/>.</summary>
+    /// <summary>Discards up to 10,000 dead letters that are older than <paramref name="age"/>.</summary>
     public Task<int> ExpireDeadLettersAsync(TimeSpan age, CancellationToken cancellationToken) => ExecuteAsync(
         ExpireSql, cancellationToken, new NpgsqlParameter { Value = age, NpgsqlDbType = NpgsqlDbType.Interval });
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Hosting;
@@ -7,14 +8,17 @@ using Npgsql;
 namespace RagPlatform.Storage;
 
 /// <summary>One numbered schema file.</summary>
-/// <param name="Name">The file's name: <c>NNNN_name.sql</c>.</param>
+/// <param name="Name">The file's name: <c>NNNN_name.sql</c>, or <c>functions.sql#VERSION</c>.</param>
 /// <param name="Sql">Its text.</param>
 public sealed record SchemaFile(string Name, string Sql)
 {
     /// <summary>SHA-256 of the text: a file that was applied must never change.</summary>
     public byte[] Hash { get; } = SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(Sql.ReplaceLineEndings("\n")));
 
-    /// <summary>The files of this assembly, in order.</summary>
+    /// <summary>The file of functions as they are now. It may change, with the number in its first line; what was applied of it before is replaced.</summary>
+    internal const string Functions = "functions.sql#";
+
+    /// <summary>The files of this assembly, in order: the numbered ones, then the functions.</summary>
     public static IReadOnlyList<SchemaFile> All { get; } = Load(typeof(SchemaFile).Assembly);
 
     private static SchemaFile[] Load(Assembly assembly) =>
@@ -25,9 +29,13 @@ public sealed record SchemaFile(string Name, string Sql)
             .Select(name =>
             {
                 using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
-                return new SchemaFile(string.Join('.', name.Split('.')[^2..]), reader.ReadToEnd());
+                var (file, sql) = (string.Join('.', name.Split('.')[^2..]), reader.ReadToEnd());
+                return new SchemaFile(char.IsAsciiDigit(file[0]) ? file : $"{Functions}{VersionOf(sql)}", sql);
             }),
     ];
+
+    private static int VersionOf(string sql) =>
+        int.Parse(sql.AsSpan("-- Version ".Length, sql.IndexOf(':') - "-- Version ".Length), CultureInfo.InvariantCulture);
 }
 
 /// <summary>The database has another schema than this version of the platform can work with.</summary>
@@ -40,8 +48,7 @@ public sealed class SchemaMismatchException(string message) : Exception(message)
 /// </summary>
 public sealed partial class SchemaMigrator(NpgsqlDataSource dataSource, TimeProvider time, ILogger<SchemaMigrator> logger) : BackgroundService
 {
-    // Any number, as long as it is always the same: "rag schema" has no meaning to PostgreSQL.
-    private const string LockSql = "SELECT pg_advisory_xact_lock(7318349394477056)";
+    private const string LockSql = $"SELECT pg_advisory_xact_lock({Locks.Schema})";
 
     private const string CreateLedgerSql = """
         CREATE TABLE IF NOT EXISTS schema_files (
@@ -139,6 +146,12 @@ public sealed partial class SchemaMigrator(NpgsqlDataSource dataSource, TimeProv
     {
         foreach (var (name, hash) in applied)
         {
+            if (files.FirstOrDefault(f => f.Name.StartsWith(SchemaFile.Functions, StringComparison.Ordinal)) is { } functions
+                && name.StartsWith(SchemaFile.Functions, StringComparison.Ordinal) && Version(name) < Version(functions.Name))
+            {
+                continue;
+            }
+
             var file = files.FirstOrDefault(f => f.Name == name)
                 ?? throw new SchemaMismatchException(
                     $"The database has schema file {name}, which this version does not know: start the version that wrote it, or a newer one.");
@@ -149,6 +162,8 @@ public sealed partial class SchemaMigrator(NpgsqlDataSource dataSource, TimeProv
             }
         }
     }
+
+    private static int Version(string name) => int.Parse(name.AsSpan(SchemaFile.Functions.Length), CultureInfo.InvariantCulture);
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {

@@ -57,12 +57,19 @@ public sealed class PassageStore(NpgsqlDataSource dataSource)
 
     private const string MatchingSql = "SELECT d.document_key FROM documents d WHERE d.workspace_id = $1 AND ";
 
+    // ts_headline takes what is joined by these characters for one word and drops what looks like a tag, which lexical_terms does not. So they become control
+    // characters, which are blanks to it, and come back afterwards; control characters of the text itself become blanks for good.
+    private const string Joining = "-/._<>&@:~+";
+    private const string JoiningAway = "\u0005\u0006\u0007\u0008\u000E\u000F\u0010\u0011\u0012\u0013\u0014";
+
     private const string HighlightSql = """
-        SELECT c.chunk_id, ts_headline($3::text::regconfig, c.text, q.query, $5)
-        FROM chunks c,
-             (SELECT lexical_any(ARRAY(SELECT lexeme FROM unnest(lexical_terms($3::text::regconfig, $4)))) AS query) q
+        SELECT c.chunk_id,
+               translate(ts_headline($3::text::regconfig, translate(translate(c.text, $7 || E'\x02\x03\x04', repeat(' ', 14)), $6, $7), q.query, $5), $7, $6)
+        FROM chunks c, (SELECT lexical_any($4) AS query) q
         WHERE c.workspace_id = $1 AND c.chunk_id = ANY ($2)
         """;
+
+    private const string TermsSql = "SELECT lexeme FROM unnest(lexical_terms($1::text::regconfig, $2))";
 
     private const string NeighborsSql = """
         SELECT h.chunk_id, n.chunk_id, n.ordinal, n.text
@@ -85,7 +92,7 @@ public sealed class PassageStore(NpgsqlDataSource dataSource)
     /// <param name="workspaceId">The workspace.</param>
     /// <param name="lexicalIds">The ids, best first.</param>
     /// <param name="filter">The condition, or null.</param>
-    /// <param name="phrases">Regular expressions that title and text must match, in any case.</param>
+    /// <param name="phrases">Regular expressions each of which the title or the text must match, in any case.</param>
     /// <param name="cancellationToken">Cancels the query.</param>
     /// <returns>The live ones, in the same order.</returns>
     public async Task<IReadOnlyList<CandidateRow>> FindLiveAsync(
@@ -104,7 +111,7 @@ public sealed class PassageStore(NpgsqlDataSource dataSource)
         foreach (var phrase in phrases)
         {
             command.Parameters.Add(new() { Value = phrase });
-            conditions.Add($"(d.title || ' ' || c.text) ~* ${command.Parameters.Count}");
+            conditions.Add($"(d.title ~* ${command.Parameters.Count} OR c.text ~* ${command.Parameters.Count})");
         }
 
         command.CommandText = SelectLiveSql
@@ -148,22 +155,43 @@ public sealed class PassageStore(NpgsqlDataSource dataSource)
         return factors;
     }
 
-    /// <summary>Excerpts of passages with the words of a query marked.</summary>
+    /// <summary>The terms of a text, as passages have them.</summary>
+    /// <param name="language">The workspace's text search configuration.</param>
+    /// <param name="text">The text.</param>
+    /// <param name="cancellationToken">Cancels the query.</param>
+    public async Task<string[]> ReadTermsAsync(string language, string text, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(TermsSql);
+        command.Parameters.Add(new() { Value = language });
+        command.Parameters.Add(new() { Value = text });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var terms = new List<string>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            terms.Add(reader.GetString(0));
+        }
+
+        return [.. terms];
+    }
+
+    /// <summary>Excerpts of passages with some terms marked.</summary>
     /// <param name="workspaceId">The workspace.</param>
     /// <param name="chunkIds">The passages.</param>
     /// <param name="language">The workspace's text search configuration.</param>
-    /// <param name="query">What was searched for.</param>
+    /// <param name="terms">The terms, stemmed as the index has them.</param>
     /// <param name="options">Options of PostgreSQL's ts_headline.</param>
     /// <param name="cancellationToken">Cancels the query.</param>
     public async Task<IReadOnlyDictionary<long, string>> HighlightAsync(
-        int workspaceId, long[] chunkIds, string language, string query, string options, CancellationToken cancellationToken)
+        int workspaceId, long[] chunkIds, string language, IReadOnlyCollection<string> terms, string options, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(HighlightSql);
         command.Parameters.Add(new() { Value = workspaceId });
         command.Parameters.Add(new() { Value = chunkIds });
         command.Parameters.Add(new() { Value = language });
-        command.Parameters.Add(new() { Value = query });
+        command.Parameters.Add(new() { Value = terms.ToArray() });
         command.Parameters.Add(new() { Value = options });
+        command.Parameters.Add(new() { Value = Joining });
+        command.Parameters.Add(new() { Value = JoiningAway });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var excerpts = new Dictionary<long, string>();
         while (await reader.ReadAsync(cancellationToken))

@@ -79,7 +79,7 @@ public sealed class SpaceStore(NpgsqlDataSource dataSource)
 
     private const string SetHalfIndexSql = "UPDATE spaces SET half_index = $2 WHERE id = $1";
 
-    private const string LockSql = "SELECT pg_advisory_xact_lock(7318349394477057)";
+    private const string LockSql = $"SELECT pg_advisory_xact_lock({Locks.Spaces})";
 
     private const string InsertSql = """
         INSERT INTO spaces (id, model, revision, dimensions, normalized, query_prompt, document_prompt, max_tokens, lexical)

@@ -9,7 +9,7 @@ namespace RagPlatform.Storage;
 /// </summary>
 internal sealed class VectorIndexLock : IAsyncDisposable
 {
-    private const string LockSql = "SELECT pg_try_advisory_xact_lock(731834939, $1)";
+    private const string LockSql = $"SELECT pg_try_advisory_xact_lock({Locks.IndexBuilds}, $1)";
 
     // The transaction that holds the lock is idle as long as the build runs. Being a statement without snapshot, this also lets go of the
     // one before, whose snapshot the build would wait for.

@@ -18,7 +18,9 @@ public sealed record ApiKeyOwner(long KeyId, int WorkspaceId, string WorkspaceNa
 public sealed class ApiKeyStore(NpgsqlDataSource dataSource)
 {
     private const string CreateSql = """
-        INSERT INTO api_keys (workspace_id, name, secret_hash) VALUES ($1, $2, $3) RETURNING key_id, name, created_at
+        INSERT INTO api_keys (workspace_id, name, secret_hash)
+        SELECT workspace_id, $2, $3 FROM workspaces WHERE workspace_id = $1 AND deleted_at IS NULL
+        RETURNING key_id, name, created_at
         """;
 
     private const string ListSql = "SELECT key_id, name, created_at FROM api_keys WHERE workspace_id = $1 ORDER BY key_id LIMIT 1000";
@@ -34,6 +36,7 @@ public sealed class ApiKeyStore(NpgsqlDataSource dataSource)
     /// <param name="name">For people.</param>
     /// <param name="secretHash">SHA-256 of the secret, 32 bytes.</param>
     /// <param name="cancellationToken">Cancels the write.</param>
+    /// <exception cref="WorkspaceGoneException">The workspace was deleted.</exception>
     public async Task<ApiKeyRow> CreateAsync(int workspaceId, string name, byte[] secretHash, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(CreateSql);
@@ -41,8 +44,7 @@ public sealed class ApiKeyStore(NpgsqlDataSource dataSource)
         command.Parameters.Add(new() { Value = name });
         command.Parameters.Add(new() { Value = secretHash });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        await reader.ReadAsync(cancellationToken);
-        return Read(reader);
+        return await reader.ReadAsync(cancellationToken) ? Read(reader) : throw new WorkspaceGoneException();
     }
 
     /// <summary>The keys of a workspace, oldest first, at most 1,000.</summary>

@@ -30,6 +30,8 @@ public sealed record WorkspaceRow(
 /// <summary>Workspaces, their routes and generations.</summary>
 public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
 {
+    private const int MaxTasks = 10_000;
+
     private const string SelectSql = $"""
         SELECT w.workspace_id, w.name, w.language, w.chunk_strategy, w.chunk_target, w.chunk_overlap,
                r.target_space, r.target_share, g.generation, w.created_at, {SpaceRow.Columns}
@@ -57,18 +59,31 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
         INSERT INTO routes (workspace_id, serving_space) SELECT workspace_id, $6 FROM created
         """;
 
-    // Without its route no write of the workspace raises a task any more. What only selects is not done unless something reads it.
+    // Without its route no write of the workspace raises a task any more. What only selects is not done unless something reads it. Nothing but what Locks
+    // says is locked with the workspace.
     private const string MarkDeletedSql = """
         WITH gone AS (
             UPDATE workspaces SET deleted_at = now() WHERE name = $1 AND deleted_at IS NULL RETURNING workspace_id
         ), keys AS (
             DELETE FROM api_keys k USING gone WHERE k.workspace_id = gone.workspace_id
-        ), tasks AS (
-            DELETE FROM tasks t USING gone WHERE t.workspace_id = gone.workspace_id
         ), notified AS (
             SELECT pg_notify('rag_generations', workspace_id::text) FROM gone
         )
         DELETE FROM routes r USING gone, notified WHERE r.workspace_id = gone.workspace_id
+        """;
+
+    // A task that somebody has is left for the next time.
+    private const string PurgeTasksSql = """
+        DELETE FROM tasks t
+        USING (
+            SELECT t.workspace_id, t.document_id, t.space_id
+            FROM workspaces w JOIN tasks t USING (workspace_id)
+            WHERE w.deleted_at IS NOT NULL
+            ORDER BY t.workspace_id, t.document_id, t.space_id
+            LIMIT $1
+            FOR UPDATE OF t SKIP LOCKED
+        ) gone
+        WHERE t.workspace_id = gone.workspace_id AND t.document_id = gone.document_id AND t.space_id = gone.space_id
         """;
 
     private const string PurgeDocumentsSql = """
@@ -158,7 +173,13 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
     {
         await using var command = dataSource.CreateCommand(MarkDeletedSql);
         command.Parameters.Add(new() { Value = name });
-        return await command.ExecuteNonQueryAsync(cancellationToken) > 0;
+        if (await command.ExecuteNonQueryAsync(cancellationToken) == 0)
+        {
+            return false;
+        }
+
+        await PurgeTasksAsync(MaxTasks, cancellationToken);
+        return true;
     }
 
     /// <summary>One step of removing what deleted workspaces owned.</summary>
@@ -167,6 +188,7 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
     /// <returns>Documents removed; 0 when nothing is left to do.</returns>
     public async Task<int> PurgeAsync(int documents, CancellationToken cancellationToken)
     {
+        await PurgeTasksAsync(MaxTasks, cancellationToken);
         await using var purge = dataSource.CreateCommand(PurgeDocumentsSql);
         purge.Parameters.Add(new() { Value = documents });
         var removed = await purge.ExecuteNonQueryAsync(cancellationToken);
@@ -201,6 +223,15 @@ public sealed class WorkspaceStore(NpgsqlDataSource dataSource)
 
         return live;
     }
+
+    private Task<int> PurgeTasksAsync(int most, CancellationToken cancellationToken) => TransactionRetry.RunAsync(
+        async token =>
+        {
+            await using var command = dataSource.CreateCommand(PurgeTasksSql);
+            command.Parameters.Add(new() { Value = most });
+            return await command.ExecuteNonQueryAsync(token);
+        },
+        cancellationToken);
 
     private static WorkspaceRow Read(NpgsqlDataReader reader) => new(
         reader.GetInt32(0),

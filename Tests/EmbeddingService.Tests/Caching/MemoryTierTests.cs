@@ -6,6 +6,7 @@ namespace RagPlatform.EmbeddingService.Tests.Caching;
 public sealed class MemoryTierTests
 {
     private static readonly TimeSpan s_ttl = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan s_maxAge = TimeSpan.FromMinutes(30);
     private readonly ManualTime _time = new();
 
     [Fact]
@@ -19,6 +20,23 @@ public sealed class MemoryTierTests
         Assert.Same(vector, found);
         Assert.False(tier.TryGet(Key("b"), out _));
         Assert.False(tier.TryGet(VectorKey.Create("", "a", "other space"), out _));
+    }
+
+    [Fact]
+    public void TryGet_InUseAllTheTime_EndsAtItsGreatestAge()
+    {
+        var tier = Create(10);
+        tier.Add(Key("a"), Vector(1));
+        for (var minute = 0; minute < 30; minute += 3)
+        {
+            Assert.True(tier.TryGet(Key("a"), out _));
+            _time.Advance(TimeSpan.FromMinutes(3));
+        }
+
+        Assert.True(tier.TryGet(Key("a"), out _));
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.False(tier.TryGet(Key("a"), out _));
+        Assert.Equal(0, tier.Count);
     }
 
     [Fact]
@@ -58,7 +76,7 @@ public sealed class MemoryTierTests
     [Fact]
     public void Add_BeyondBytes_StaysWithinThem()
     {
-        var tier = new MemoryTier(1_000_000, 100_000, s_ttl, _time);
+        var tier = new MemoryTier(1_000_000, 100_000, s_ttl, s_maxAge, _time);
         for (var i = 0; i < 1_000; i++)
         {
             tier.Add(Key($"{i}"), Vector(i, dimensions: 100));
@@ -176,5 +194,5 @@ public sealed class MemoryTierTests
 
     private static CachedVector Vector(int seed, int dimensions = 4) => new([.. Enumerable.Repeat((float)seed, dimensions)], 1);
 
-    private MemoryTier Create(int entries) => new(entries, 1 << 30, s_ttl, _time);
+    private MemoryTier Create(int entries) => new(entries, 1 << 30, s_ttl, s_maxAge, _time);
 }

@@ -110,7 +110,7 @@ public sealed class EmbeddingGatewayTests
     }
 
     [Theory]
-    [InlineData(500, 503, "provider_unavailable", 2)]
+    [InlineData(500, 503, "provider_unavailable", 3)] // the last one asks whether it is the text
     [InlineData(401, 502, "provider_unusable", 1)]
     [InlineData(429, 429, "rate_limit_exceeded", 2)]
     public async Task Embed_ProviderFails_IsRepeatedOnlyWhereThatHelps(int status, int answered, string code, int calls)

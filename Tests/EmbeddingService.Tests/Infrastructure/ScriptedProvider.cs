@@ -60,7 +60,8 @@ internal sealed class ScriptedProvider : HttpMessageHandler
             request.RequestUri!,
             json.GetProperty("model").GetString()!,
             [.. json.GetProperty("input").EnumerateArray().Select(text => text.GetString()!)],
-            json.TryGetProperty("dimensions", out var dimensions) ? dimensions.GetInt32() : null);
+            json.TryGetProperty("dimensions", out var dimensions) ? dimensions.GetInt32() : null,
+            json.TryGetProperty("encoding_format", out var format) ? format.GetString() : null);
         lock (_lock)
         {
             Calls.Add(call);
@@ -78,4 +79,4 @@ internal sealed class ScriptedProvider : HttpMessageHandler
 }
 
 /// <summary>A call that a provider got.</summary>
-internal sealed record ProviderCall(Uri Url, string Model, IReadOnlyList<string> Texts, int? Dimensions);
+internal sealed record ProviderCall(Uri Url, string Model, IReadOnlyList<string> Texts, int? Dimensions, string? Format);

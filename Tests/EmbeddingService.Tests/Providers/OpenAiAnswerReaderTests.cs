@@ -33,10 +33,6 @@ public sealed class OpenAiAnswerReaderTests
     [InlineData("""{"data":[{"index":0,"embedding":[1]},{"index":-1,"embedding":[1]}]}""")]
     [InlineData("""{"data":[{"embedding":[1]},{"index":1,"embedding":[1]}]}""")]
     [InlineData("""{"data":[{"index":0,"embedding":[1]},{"index":1}]}""")]
-    [InlineData("""{"data":[{"index":0,"embedding":["x"]},{"index":1,"embedding":[1]}]}""")]
-    [InlineData("""{"data":[{"index":0,"embedding":"AAA"},{"index":1,"embedding":[1]}]}""")]
-    [InlineData("""{"data":[{"index":0,"embedding":"AAAA"},{"index":1,"embedding":[1]}]}""")]
-    [InlineData("""{"data":[{"index":0,"embedding":5},{"index":1,"embedding":[1]}]}""")]
     [InlineData("""{"data":[5,6]}""")]
     [InlineData("""{"data":5}""")]
     [InlineData("""{"usage":{"prompt_tokens":1}}""")]
@@ -49,6 +45,23 @@ public sealed class OpenAiAnswerReaderTests
         var error = Assert.Throws<ProviderException>(() => Read(body, 2));
 
         Assert.Equal(ProviderFailure.Malformed, error.Failure);
+    }
+
+    [Theory]
+    [InlineData("""["x"]""")]
+    [InlineData("[null]")]
+    [InlineData("[[1],{}]")]
+    [InlineData("\"AAA\"")]
+    [InlineData("\"AAAA\"")]
+    [InlineData("5")]
+    [InlineData("null")]
+    [InlineData("{}")]
+    public void Read_OneVectorIsNone_TheOthersAreRead(string vector)
+    {
+        var answer = Read($$"""{"data":[{"index":0,"embedding":{{vector}}},{"index":1,"embedding":[7]}]}""", 2);
+
+        Assert.DoesNotContain(answer[0].Vector.ToArray(), float.IsFinite);
+        Assert.Equal([7f], answer[1].Vector.ToArray());
     }
 
     [Theory]

@@ -32,6 +32,22 @@ public sealed class ModelCatalogTests
         Assert.Equal(0.5m, model.Definition.PricePerMillionTokens);
     }
 
+    [Fact]
+    public async Task Create_Again_WhatWasLearnedOfEndpointsStays()
+    {
+        await using var service = await TestGateway.StartAsync();
+        var catalog = service.Services.GetRequiredService<ModelCatalog>();
+        var before = service.Services.GetRequiredService<ModelRegistry>().Find("text-embedding-3-small")!.Endpoints[0];
+        before.State.Impostor = true;
+        var options = service.Services.GetRequiredService<Microsoft.Extensions.Options.IOptions<EmbeddingOptions>>().Value;
+
+        var after = catalog.Create(options).Single(model => model.Definition.Name == "text-embedding-3-small").Endpoints[0];
+
+        Assert.NotSame(before, after);
+        Assert.False(after.Healthy);
+        Assert.Same(before.Breaker, after.Breaker);
+    }
+
     [Theory]
     [InlineData("Embedding:DefaultModel", "nope", "default model")]
     [InlineData("Embedding:Models:0:Name", "own", "Dimensions")]

@@ -64,7 +64,7 @@ public sealed class EmbeddingEndpointsTests
     [InlineData("""{"model":"nope","input":"a"}""", 404, "model_not_found")]
     [InlineData("""{"model":"hashing","input":"a","dimensions":100}""", 400, null)]
     [InlineData("""{"model":"text-embedding-3-small","input":"a","dimensions":1537}""", 400, null)]
-    [InlineData("""{"model":"hashing","input":[1,2]}""", 400, "tokens_not_supported")]
+    [InlineData("""{"model":"hashing","input":[1,-2]}""", 400, "invalid_token")]
     [InlineData("""{""", 400, null)]
     public async Task Post_BadRequest_HasOpenAiErrorShape(string body, int status, string? code)
     {
@@ -152,6 +152,140 @@ public sealed class EmbeddingEndpointsTests
         Assert.Equal("hashing", (await gateway.Client.GetFromJsonAsync<EmbeddingModel>("/v1/models/hashing", RagJson.Options, Token))!.Id);
         using var missing = await gateway.Client.GetAsync("/v1/models/a/b", Token);
         Assert.Equal(404, (int)missing.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("/v1/embeddings")]
+    [InlineData("/v1//embeddings")]
+    [InlineData("/embeddings")]
+    [InlineData("/openai/v1/embeddings")]
+    [InlineData("/openai/v1/embeddings?api-version=preview")]
+    [InlineData("/openai/deployments/hashing/embeddings?api-version=2024-10-21")]
+    public async Task Post_AsClientsSetTheirBaseUrl_IsServed(string path)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        gateway.Client.DefaultRequestHeaders.Authorization = null;
+        gateway.Client.DefaultRequestHeaders.Add("api-key", TestGateway.AdminKey);
+
+        using var response = await gateway.Client.PostAsJsonAsync(path, new { model = "hashing", input = "a" }, Token);
+
+        Assert.Equal(200, (int)response.StatusCode);
+        Assert.Equal("hashing", (await response.Content.ReadFromJsonAsync<JsonElement>(Token)).GetProperty("model").GetString());
+    }
+
+    [Fact]
+    public async Task Post_AzureDeployment_NeedsNoModelAndIsThatOfThePath()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var without = await gateway.Client.PostAsJsonAsync("/openai/deployments/hashing/embeddings?api-version=1", new { input = "a" }, Token);
+        using var other = await gateway.Client.PostAsJsonAsync("/openai/deployments/hashing/embeddings?api-version=1", new { model = "gpt", input = "a" }, Token);
+        using var unknown = await gateway.Client.PostAsJsonAsync("/openai/deployments/nope/embeddings?api-version=1", new { input = "a" }, Token);
+
+        Assert.Equal((200, 200, 404), ((int)without.StatusCode, (int)other.StatusCode, (int)unknown.StatusCode));
+    }
+
+    [Fact]
+    public async Task Post_Tei_AnswersNothingButVectors()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var response = await gateway.Client.PostAsJsonAsync("/embed", new { inputs = new[] { "a", "b" }, truncate = true, normalize = true }, Token);
+
+        var vectors = await response.Content.ReadFromJsonAsync<float[][]>(Token);
+        Assert.Equal([384, 384], vectors!.Select(vector => vector.Length));
+    }
+
+    [Fact]
+    public async Task Post_BatchOfAThousandPassages_IsTaken()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        var passage = string.Concat(Enumerable.Repeat("The quick brown fox jumps over the lazy dog, and goes home. ", 20));
+
+        var (status, body, _) = await gateway.PostAsync(new { model = "hashing", input = Enumerable.Range(0, 1_000).Select(i => passage + i) });
+
+        Assert.Equal(200, status);
+        Assert.Equal(1_000, body.GetProperty("data").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task Post_MoreTokensThanOpenAiTakes_IsRefusedAsThere()
+    {
+        await using var gateway = await TestGateway.StartAsync(new ScriptedProvider());
+        var nearly = string.Concat(Enumerable.Repeat(" word", 8_192));
+
+        var (right, _, _) = await gateway.PostAsync(new { model = "text-embedding-3-small", input = nearly });
+        var (one, error, _) = await gateway.PostAsync(new { model = "text-embedding-3-small", input = new[] { "a", nearly + " more" } });
+        var (all, sum, _) = await gateway.PostAsync(new { model = "text-embedding-3-small", input = Enumerable.Repeat(nearly, 37) });
+        var (other, _, _) = await gateway.PostAsync(new { model = "hashing", input = Enumerable.Repeat(nearly, 37) });
+
+        Assert.Equal((200, 400, 400, 400), (right, one, all, other));
+        Assert.Equal("input[1]", error.GetProperty("error").GetProperty("param").GetString());
+        Assert.StartsWith(
+            "This model's maximum context length is 8192 tokens, however you requested 8193 tokens",
+            error.GetProperty("error").GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Equal("Requested 303104 tokens, max 300000 tokens per request", sum.GetProperty("error").GetProperty("message").GetString());
+    }
+
+    [Theory]
+    [InlineData("END", "first")]
+    [InlineData("START", "last")]
+    public async Task Post_TooLongWithTruncate_IsCutAndSaysSo(string truncate, string kept)
+    {
+        var provider = new ScriptedProvider();
+        await using var gateway = await TestGateway.StartAsync(provider);
+        var text = "first" + string.Concat(Enumerable.Repeat(" word", 9_000)) + " last";
+
+        var (status, _, headers) = await gateway.PostAsync(new { model = "text-embedding-3-small", input = new[] { text, "short" }, truncate });
+
+        Assert.Equal(200, status);
+        Assert.Equal("1", headers.GetValues(EmbeddingHeaders.Truncated).Single());
+        var sent = Assert.Single(provider.Calls).Texts;
+        Assert.Equal(8_192, EmbeddingService.Limits.Cl100k.Count(sent[0]));
+        Assert.Contains(kept, sent[0], StringComparison.Ordinal);
+        Assert.Equal("short", sent[1]);
+    }
+
+    [Theory]
+    [InlineData("gzip", 200)]
+    [InlineData("br", 200)]
+    [InlineData("deflate", 200)]
+    [InlineData("zstd", 415)]
+    [InlineData("gzip, br", 415)]
+    public async Task Post_PackedBody_IsUnpacked(string encoding, int status)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var packed = new MemoryStream();
+        await using (Stream packer = encoding switch
+        {
+            "br" => new System.IO.Compression.BrotliStream(packed, System.IO.Compression.CompressionMode.Compress, leaveOpen: true),
+            "deflate" => new System.IO.Compression.ZLibStream(packed, System.IO.Compression.CompressionMode.Compress, leaveOpen: true),
+            _ => new System.IO.Compression.GZipStream(packed, System.IO.Compression.CompressionMode.Compress, leaveOpen: true),
+        })
+        {
+            await JsonSerializer.SerializeAsync(packer, new { model = "hashing", input = "a" }, cancellationToken: Token);
+        }
+
+        using var content = new ByteArrayContent(packed.ToArray());
+        content.Headers.ContentType = new("application/json");
+        content.Headers.TryAddWithoutValidation("Content-Encoding", encoding);
+        using var response = await gateway.Client.PostAsync("/v1/embeddings", content, Token);
+
+        Assert.Equal(status, (int)response.StatusCode);
+    }
+
+    [Fact]
+    public async Task GetModels_AsSdksExpectThem_HaveACreationTimeAndAreReachedByEveryRoot()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        foreach (var path in new[] { "/v1/models", "/models", "/openai/v1/models", "/openai/models" })
+        {
+            var models = (await gateway.Client.GetFromJsonAsync<JsonElement>(path, Token)).GetProperty("data").EnumerateArray().ToList();
+            Assert.All(models, model => Assert.InRange(model.GetProperty("created").GetInt64(), 1_500_000_000, 2_500_000_000));
+        }
+
+        using var head = await gateway.Client.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/v1/models"), Token);
+        Assert.Equal(200, (int)head.StatusCode);
     }
 
     [Theory]

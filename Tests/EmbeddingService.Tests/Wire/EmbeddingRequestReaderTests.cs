@@ -29,12 +29,18 @@ public sealed class EmbeddingRequestReaderTests
     }
 
     [Theory]
-    [InlineData("""{"model":"m","input":[1,2,3]}""", "input", "tokens_not_supported")]
-    [InlineData("""{"model":"m","input":[[1,2],[3]]}""", "input", "tokens_not_supported")]
+    [InlineData("""{"model":"m","input":[1,-2,3]}""", "input", "invalid_token")]
+    [InlineData("""{"model":"m","input":[1,2.5]}""", "input", "invalid_token")]
+    [InlineData("""{"model":"m","input":[1,"a"]}""", "input", "invalid_token")]
+    [InlineData("""{"model":"m","input":[[1,2],[100256]]}""", "input[1]", "invalid_token")]
+    [InlineData("""{"model":"m","input":["a",[1,99999999999]]}""", "input[1]", "invalid_token")]
+    [InlineData("""{"model":"m","input":[[1],[]]}""", "input[1]", null)]
+    [InlineData("""{"model":"m","input":["a",1]}""", "input[1]", null)]
+    [InlineData("""{"model":"m","input":"a","truncate":"MIDDLE"}""", "truncate", null)]
     [InlineData("""{"model":"m","input":[]}""", "input", null)]
     [InlineData("""{"model":"m","input":""}""", "input", null)]
     [InlineData("""{"model":"m","input":["a",""]}""", "input[1]", null)]
-    [InlineData("""{"model":"m","input":["a",null]}""", "input", null)]
+    [InlineData("""{"model":"m","input":["a",null]}""", "input[1]", null)]
     [InlineData("""{"model":"m","input":5}""", "input", null)]
     [InlineData("""{"model":"m"}""", "input", null)]
     [InlineData("""{"input":"a"}""", "model", null)]
@@ -75,20 +81,47 @@ public sealed class EmbeddingRequestReaderTests
     }
 
     [Fact]
-    public void Parse_MoreItemsOrCharactersThanAllowed_IsRefused()
+    public void Parse_ItemsAndTokens_AreLimitedAsAtOpenAi()
     {
         Assert.Equal(2048, Parse(Body(Enumerable.Repeat("a", 2048))).Texts.Count);
-        Assert.Throws<GatewayException>(() => Parse(Body(Enumerable.Repeat("a", 2049))));
-        Assert.Single(Parse(Body([new string('x', 300_000)])).Texts);
-        Assert.Throws<GatewayException>(() => Parse(Body([new string('x', 150_000), new string('y', 150_001)])));
-        Assert.Throws<GatewayException>(() => Parse($$"""{"model":"m","input":"{{new string('x', 300_001)}}"}"""));
+        Assert.Equal("array_above_max_length", Assert.Throws<GatewayException>(() => Parse(Body(Enumerable.Repeat("a", 2049)))).Code);
+        Assert.Equal(200, Parse($$"""{"model":"m","input":[{{string.Join(',', Enumerable.Repeat($"[{string.Join(',', Enumerable.Repeat(64, 1_500))}]", 200))}}]}""").Texts.Count);
+        Assert.Equal(
+            "max_tokens_per_request",
+            Assert.Throws<GatewayException>(() => Parse($$"""{"model":"m","input":[{{string.Join(',', Enumerable.Repeat(64, 300_001))}}]}""")).Code);
     }
+
+    [Fact]
+    public void Parse_Tokens_AreTheTextThatTheyWereMadeOf()
+    {
+        var tokenizer = Microsoft.ML.Tokenizers.TiktokenTokenizer.CreateForEncoding("cl100k_base");
+        string[] texts =
+        [
+            "Here is some text", "  leading\n\ttabs\r\n", "naïve café, 日本語のテキスト, 🚀👩‍👩‍👧 e\u0301", "var x = a?.B ?? 12345678;", "Wie viel kostet eine Monatskarte für Studierende?",
+        ];
+
+        var request = Parse(System.Text.Json.JsonSerializer.Serialize(new { model = "m", input = texts.Select(text => tokenizer.EncodeToIds(text)) }));
+        var one = Parse(System.Text.Json.JsonSerializer.Serialize(new { model = "m", input = tokenizer.EncodeToIds(texts[2]) }));
+
+        Assert.Equal(texts, request.Texts);
+        Assert.Equal([texts[2]], one.Texts);
+    }
+
+    [Theory]
+    [InlineData("true", Truncation.End)]
+    [InlineData("false", Truncation.None)]
+    [InlineData("null", Truncation.None)]
+    [InlineData("\"END\"", Truncation.End)]
+    [InlineData("\"start\"", Truncation.Start)]
+    [InlineData("\"NONE\"", Truncation.None)]
+    internal void Parse_Truncate_IsReadAsTeiAndCohereWriteIt(string json, Truncation truncation) =>
+        Assert.Equal(truncation, Parse($$"""{"model":"m","input":"a","truncate":{{json}}}""").Truncate);
 
     [Fact]
     public async Task ReadAsync_BodyInPieces_IsPutTogether()
     {
         var pipe = new Pipe();
-        var reading = EmbeddingRequestReader.ReadAsync(pipe.Reader, CancellationToken.None).AsTask();
+        var reading = EmbeddingRequestReader.ReadAsync(pipe.Reader, null, CancellationToken.None).AsTask();
         foreach (var part in new[] { "{\"model\":\"m\",", "\"input\":[\"ä", "b\"]}" })
         {
             await pipe.Writer.WriteAsync(Encoding.UTF8.GetBytes(part), CancellationToken.None);
@@ -104,7 +137,7 @@ public sealed class EmbeddingRequestReaderTests
     {
         var body = PipeReader.Create(new ReadOnlySequence<byte>(new byte[EmbeddingRequest.MaxBodyBytes + 1]));
 
-        var error = await Assert.ThrowsAsync<GatewayException>(async () => await EmbeddingRequestReader.ReadAsync(body, CancellationToken.None));
+        var error = await Assert.ThrowsAsync<GatewayException>(async () => await EmbeddingRequestReader.ReadAsync(body, null, CancellationToken.None));
 
         Assert.Equal("string_above_max_length", error.Code);
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RagPlatform.IndexingWorker.Chunking;
 using RagPlatform.Storage;
 
@@ -14,6 +15,26 @@ public sealed class ChunkerTests
     }
 
     private static string WithoutWhiteSpace(string text) => string.Concat(text.Where(c => !char.IsWhiteSpace(c)));
+
+    [Theory]
+    [InlineData("markdown", "\u0301")]
+    [InlineData("paragraph", "\u0301")]
+    [InlineData("sentence", "\u0301")]
+    [InlineData("fixed", "\u0301")]
+    [InlineData("markdown", "\u200d")]
+    [InlineData("markdown", "\ud834\udd67")] // a combining mark of two UTF-16 units
+    [InlineData("fixed", "\ud834\udd67")]
+    public void Split_OneCharacterWithMarksWithoutEnd_NoPassageIsTooLongAndNoneACrumb(string strategy, string mark)
+    {
+        var text = "Before. e" + string.Concat(Enumerable.Repeat(mark, 1_900_000 / mark.Length)) + " After.";
+
+        var passages = Create(strategy).Split(text);
+
+        Assert.All(passages, p => Assert.InRange(p.Text.Length, 1, 1800));
+        Assert.InRange(passages.Count, 1_000, 2_500);
+        Assert.All(passages, p => Assert.False(char.IsLowSurrogate(p.Text[0]) || char.IsHighSurrogate(p.Text[^1])));
+        Assert.All(passages, p => Assert.InRange(System.Text.Encoding.UTF8.GetByteCount(p.Text), 1, 3 * 1800));
+    }
 
     [Theory]
     [InlineData("markdown")]
@@ -87,7 +108,7 @@ public sealed class ChunkerTests
             {
                 Assert.InRange(p.Text.Length, 1, Math.Min(target * 3 / 2, Chunker.HardLimit));
                 Assert.InRange(p.Overlap, 0, overlap);
-                Assert.Equal(p.Text, text.Substring(p.Start, p.Text.Length));
+                Assert.Equal(p.Text[p.Overlap..], text.Substring(p.Start + p.Overlap, p.Text.Length - p.Overlap));
                 Assert.Equal(p.Text.Trim(), p.Text);
             });
             Assert.Equal(passages, chunker.Split(text));
@@ -150,6 +171,42 @@ public sealed class ChunkerTests
         Assert.Contains(passages, p => p.Text[p.Overlap..].Contains(code, StringComparison.Ordinal));
         Assert.Contains(passages, p => p.Text[p.Overlap..].Contains(table, StringComparison.Ordinal));
         Assert.All(passages, p => Assert.Equal("", p.Heading));
+    }
+
+    [Theory]
+    [InlineData("|")]
+    [InlineData("")]
+    public void Split_LongTable_RepeatsItsHeaderAndCutsNoRow(string edge)
+    {
+        string Row(params string[] cells) => $"{edge} {string.Join(" | ", cells)} {edge}".Trim();
+        var header = Row("Name", "Country", "Price") + "\n" + Row("---", ":--", "--:");
+        var rows = Enumerable.Range(0, 60).Select(i => Row($"Item no. {i}", $"The land of {i}. It is far.", (7 * i).ToString(CultureInfo.InvariantCulture))).ToArray();
+        var text = $"# Prices\n\nThis is what things cost.\n\n{header}\n{string.Join('\n', rows)}\n\nThat was the table. " + new SampleText(3).Plain(600);
+
+        var passages = Create("markdown", 300, 50).Split(text);
+
+        Assert.Equal(WithoutWhiteSpace(text), WithoutWhiteSpace(string.Concat(passages.Select(p => p.Text[p.Overlap..]))));
+        Assert.All(passages, p => Assert.Equal(p.Text[p.Overlap..], text.Substring(p.Start + p.Overlap, p.Text.Length - p.Overlap)));
+        Assert.All(passages, p => Assert.Equal("Prices", p.Heading));
+        foreach (var row in rows)
+        {
+            var passage = Assert.Single(passages, p => p.Text.Split('\n').Contains(row));
+            Assert.Contains(header, passage.Text, StringComparison.Ordinal);
+            Assert.Equal(passage.Text.IndexOf(header, StringComparison.Ordinal), passage.Text.LastIndexOf(header, StringComparison.Ordinal));
+        }
+
+        Assert.DoesNotContain("Item", passages[^1].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Split_TextsWithoutTables_AreCutAsEver()
+    {
+        // The hashes of passages are what vectors are kept by: another cut means that everything is bought again.
+        var sample = new SampleText(11);
+        var text = "# A\n\n" + sample.Plain(6_000) + "\n\n## B\n\n- one | two\n- three\n\n```\na | b\n--- | ---\n```\n\na | b, no table\n" + sample.Plain(6_000);
+        var cuts = Create().Split(text).Select(p => p.Start + p.Overlap);
+
+        Assert.Equal("0 1364 2204 3173 4171 4827 5354 6250 7645 8331 8891 9624 10586 11688", string.Join(' ', cuts));
     }
 
     [Fact]

@@ -173,7 +173,7 @@ public sealed class EmbeddingBatcherTests
             throw new EmbeddingGatewayException(0, "No.");
         };
         var batcher = Create(inFlight: 1);
-        var calls = Enumerable.Range(0, 5).Select(i => batcher.EmbedAsync(s_space, $"w{i}", 1, ["text"], TestContext.Current.CancellationToken)).ToList();
+        var calls = Enumerable.Range(0, 5).Select(i => batcher.EmbedAsync(s_space, $"w{i % 2}", 1, ["text"], TestContext.Current.CancellationToken)).ToList();
         go.SetResult();
 
         foreach (var call in calls)
@@ -181,7 +181,8 @@ public sealed class EmbeddingBatcherTests
             await Assert.ThrowsAsync<SpaceUnavailableException>(() => call);
         }
 
-        Assert.Single(_requests);
+        // One of each workspace: neither waits for the other one's.
+        Assert.Equal(2, _requests.Count);
     }
 
     [Fact]
@@ -201,7 +202,7 @@ public sealed class EmbeddingBatcherTests
         await EmbedAsync(batcher, "alive");
 
         // Five places of its own for the first, and ever fewer for the next ones.
-        Assert.InRange(_requests.Count, 30, 60);
+        Assert.InRange(_requests.Count, 30, 100);
         never.SetResult();
     }
 
@@ -210,22 +211,41 @@ public sealed class EmbeddingBatcherTests
     {
         var batcher = Create(inFlight: 1);
         var (go, sent) = (new TaskCompletionSource(), new List<string>());
+        var order = new Lock();
         _before = async texts =>
         {
             await go.Task;
-            sent.Add(texts[0][..1]);
+            lock (order)
+            {
+                sent.Add(texts[0][..1]);
+            }
         };
         var text = new string('x', 29_000);
         var calls = Enumerable.Range(0, 150).Select(i => batcher.EmbedAsync(s_space, "flood", 2, ["u" + text], TestContext.Current.CancellationToken)).ToList();
-        calls.Add(batcher.EmbedAsync(s_space, "w", 1, ["n" + text, "n" + text + "."], TestContext.Current.CancellationToken));
+        calls.Add(batcher.EmbedAsync(s_space, "flood", 1, ["n" + text, "n" + text + "."], TestContext.Current.CancellationToken));
         calls.Add(batcher.EmbedAsync(s_space, "late", 2, ["v" + text], TestContext.Current.CancellationToken));
         go.SetResult();
         await Task.WhenAll(calls);
 
-        // One flooding lane, and one that waits: 8 urgent requests for each of the others.
-        Assert.InRange(sent.IndexOf("v"), 1, 3);
+        // Another workspace has a place of its own; of the same one, 8 urgent requests come for each of the others.
+        Assert.InRange(sent.IndexOf("v"), 0, 3);
         Assert.InRange(sent.IndexOf("n"), 1, 12);
         Assert.InRange(sent.LastIndexOf("n"), 3, 24);
+    }
+
+    [Fact]
+    public async Task Embed_OneWorkspaceHasAllPlaces_AnotherOneNeedNotWaitForThem()
+    {
+        var go = new TaskCompletionSource();
+        _before = texts => texts[0].StartsWith("load", StringComparison.Ordinal) ? go.Task : Task.CompletedTask;
+        var batcher = Create(inFlight: 2);
+        var load = Enumerable.Range(0, 10).Select(i => batcher.EmbedAsync(s_space, "load", 2, [$"load {i}"], TestContext.Current.CancellationToken)).ToList();
+
+        await batcher.EmbedAsync(s_space, "edit", 0, ["edit"], TestContext.Current.CancellationToken);
+
+        Assert.Equal(3, _requests.Count);
+        go.SetResult();
+        await Task.WhenAll(load);
     }
 
     [Fact]

@@ -103,7 +103,15 @@ public class ApiFixture(Backends backends) : IAsyncLifetime
     public async Task FinishTasksAsync()
     {
         await using var command = Database.CreateCommand(
-            "WITH done AS (DELETE FROM tasks RETURNING workspace_id) SELECT raise_generations(array_agg(DISTINCT workspace_id)) FROM done HAVING count(*) > 0");
+            """
+            WITH done AS (DELETE FROM tasks RETURNING workspace_id, document_id, space_id), indexed AS (
+                INSERT INTO indexed_documents (workspace_id, document_key, space_id, revision, text_hash, chunks)
+                SELECT d.workspace_id, d.document_key, t.space_id, d.revision, document_hash(d.text, d.prepared), 0
+                FROM done t JOIN documents d USING (workspace_id, document_id)
+                ON CONFLICT (workspace_id, document_key, space_id) DO UPDATE SET revision = excluded.revision, text_hash = excluded.text_hash
+            )
+            SELECT raise_generations(array_agg(DISTINCT workspace_id)) FROM done HAVING count(*) > 0
+            """);
         await command.ExecuteNonQueryAsync();
     }
 

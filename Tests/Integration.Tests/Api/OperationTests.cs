@@ -94,7 +94,7 @@ public sealed class OperationTests(ApiFixture api) : IClassFixture<ApiFixture>
         async Task<List<string>> ClaimAsync()
         {
             var id = (await api.Services.GetRequiredService<WorkspaceStore>().FindAsync(workspace, Cancellation))!.WorkspaceId;
-            var claim = await queue.ClaimAsync(Guid.NewGuid(), 1_000, TimeSpan.FromMinutes(1), 0, Cancellation);
+            var claim = await queue.ClaimAsync(Guid.NewGuid(), 1_000, TimeSpan.FromMinutes(1), default, Cancellation);
             return [.. claim.Tasks.Where(t => t.WorkspaceId == id).Select(t => t.DocumentId)];
         }
     }

@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Text;
 using RagPlatform.Contracts;
+using RagPlatform.Storage;
 
 namespace RagPlatform.Integration.Tests.Api;
 
@@ -120,6 +122,51 @@ public sealed class WorkspaceTests(ApiFixture api) : IClassFixture<ApiFixture>
             Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
             Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
             Assert.NotEmpty(response.Headers.WwwAuthenticate);
+        }
+    }
+
+    [Fact]
+    public async Task PutDocument_WhoseWorkspaceIsReplacedBeforeItsBodyHasArrived_IsAConflict()
+    {
+        var name = await api.CreateWorkspaceAsync();
+        await api.FinishTasksAsync();
+        using var body = new InParts("{\"text\": \"one ", "two\"}") { Headers = { ContentType = new("application/json") } };
+
+        var put = api.Http.PutAsync(new Uri($"/v1/workspaces/{name}/documents/d", UriKind.Relative), body, Cancellation);
+        await body.FirstSent.Task.WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
+
+        // The API has looked the workspace up once the headers have arrived; there is no sign of it.
+        await Task.Delay(300, Cancellation);
+        await new WorkspaceStore(api.Database).DeleteAsync(name, Cancellation);
+        await api.Client.CreateWorkspaceAsync(new(name), Cancellation);
+        body.SendRest.SetResult();
+
+        using var response = await put;
+        Assert.Equal(HttpStatusCode.Conflict, response.StatusCode);
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        using var get = await api.Http.GetAsync(new Uri($"/v1/workspaces/{name}/documents/d", UriKind.Relative), Cancellation);
+        Assert.Equal(HttpStatusCode.NotFound, get.StatusCode);
+    }
+
+    private sealed class InParts(string first, string rest) : HttpContent
+    {
+        public TaskCompletionSource FirstSent { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource SendRest { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            await stream.WriteAsync(Encoding.UTF8.GetBytes(first));
+            await stream.FlushAsync();
+            FirstSent.SetResult();
+            await SendRest.Task;
+            await stream.WriteAsync(Encoding.UTF8.GetBytes(rest));
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
         }
     }
 }

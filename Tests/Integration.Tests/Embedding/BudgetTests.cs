@@ -115,6 +115,60 @@ public sealed class BudgetTests(TestDatabase database) : IClassFixture<TestDatab
         Assert.Equal((short)100, await command.ExecuteScalarAsync(Token));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Settle_SentTwice_IsBookedOnce(bool hard)
+    {
+        await using var replica = await StartAsync();
+        await SetAsync(replica, hard, tokens: 100);
+        var store = replica.Get<EmbeddingBudgetStore>();
+        var id = Guid.CreateVersion7();
+        await store.ReserveAsync(_workspace, "", id, 1, 20, TimeSpan.FromMinutes(1), Token);
+
+        await store.SettleAsync(_workspace, "", id, 0.5m, 9, Token);
+        await store.SettleAsync(_workspace, "", id, 0.5m, 9, Token);
+
+        var budget = await ReadAsync(replica);
+        Assert.Equal((9, 0), (budget.GetProperty("spentTokens").GetInt64(), budget.GetProperty("reservedTokens").GetInt64()));
+    }
+
+    [Fact]
+    public async Task Embed_BatchFailsInPart_WhatWasBoughtIsRecordedAndBooked()
+    {
+        await using var replica = await StartAsync();
+        await SetAsync(replica, hard: true, tokens: 1_000);
+        _provider.FailingMarker = "bad";
+        string[] texts = [.. Enumerable.Range(0, 49).Select(i => $"good{i}"), "bad"];
+
+        Assert.Equal(400, (await replica.EmbedAsync(texts, ("x-rag-workspace", _workspace))).Status);
+
+        await replica.FlushAsync();
+        var usage = await replica.Http.GetFromJsonAsync<JsonElement>($"/v1/usage?workspace={_workspace}", Token);
+        var source = Assert.Single(usage.GetProperty("entries").EnumerateArray());
+        Assert.Equal(("source", 49, 49), (source.GetProperty("tier").GetString(), source.GetProperty("texts").GetInt32(), source.GetProperty("tokens").GetInt32()));
+        Assert.Equal(49, (await ReadAsync(replica)).GetProperty("spentTokens").GetInt64());
+    }
+
+    [Fact]
+    public async Task Embed_CallerLeaves_WhatWasBoughtIsRecorded()
+    {
+        await using var replica = await StartAsync();
+        _provider.Script = _ => new ScriptedAnswer(Latency: TimeSpan.FromMilliseconds(300));
+        using var leaves = new CancellationTokenSource();
+        replica.Http.DefaultRequestHeaders.Add("x-rag-workspace", _workspace);
+        var left = replica.Http.PostAsJsonAsync("/v1/embeddings", new { model = Replica.Model, input = "left alone", dimensions = Replica.Dimensions }, leaves.Token);
+        await WaitForAsync(() => Task.FromResult(_provider.Requests.Count == 1));
+        await leaves.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
+
+        await replica.FlushAsync();
+        await replica.Get<UsageRecorder>().FlushAsync(Token);
+
+        var row = Assert.Single(await replica.Get<EmbeddingUsageStore>().ListAsync(_workspace, DateOnly.MinValue, DateOnly.MaxValue, Token));
+        Assert.Equal(("source", 1, 2), (row.Tier, row.Requests, row.Tokens));
+    }
+
     [Fact]
     public async Task Usage_ManyConcurrentRequests_AddsUpExactly()
     {

@@ -78,6 +78,48 @@ public sealed class DurableKeysTests(TestDatabase database) : IClassFixture<Test
         Assert.Equal("l1=0, l2=0, l3=3, joined=0, source=0", (await second.EmbedAsync(texts)).Tiers);
     }
 
+    [Fact]
+    public async Task Follow_WhatAnotherReplicaWrote_EachKeyIsReadAboutOnce()
+    {
+        await using var first = await StartAsync();
+        await using var second = await StartAsync();
+        var keys = second.Get<DurableKeys>();
+        await WaitAsync(() => keys.IsFollowing && !keys.MayHave(second.KeyOf($"{_test} never")));
+        var before = keys.Followed;
+
+        await first.EmbedAsync([.. Enumerable.Range(0, 100).Select(i => $"{_test} {i}")]);
+        await first.FlushAsync();
+        await WaitAsync(() => Enumerable.Range(0, 100).All(i => keys.MayHave(second.KeyOf($"{_test} {i}"))));
+        await Task.Delay(TimeSpan.FromSeconds(1.2), Token);
+
+        Assert.InRange(keys.Followed - before, 100, 200);
+    }
+
+    [Fact]
+    public async Task Follow_TransactionCommitsLate_IsNotMissed()
+    {
+        await using var replica = await StartAsync();
+        var keys = replica.Get<DurableKeys>();
+        await WaitAsync(() => keys.IsFollowing && !keys.MayHave(replica.KeyOf($"{_test} never")));
+        await using var connection = await database.DataSource.OpenConnectionAsync(Token);
+        await using var transaction = await connection.BeginTransactionAsync(Token);
+        await using var late = new Npgsql.NpgsqlCommand("INSERT INTO embedding_cache (space, text_hash, value) VALUES ($1, $2, '')", connection, transaction)
+        {
+            Parameters = { new() { Value = replica.Space }, new() { Value = replica.KeyOf($"{_test} late").HashBytes() } },
+        };
+        await late.ExecuteNonQueryAsync(Token);
+
+        // Others commit meanwhile, and are read.
+        var before = keys.Followed;
+        await replica.EmbedAsync([$"{_test} early"]);
+        await replica.FlushAsync();
+        await WaitAsync(() => keys.Followed > before);
+        Assert.False(keys.MayHave(replica.KeyOf($"{_test} late")));
+        await transaction.CommitAsync(Token);
+
+        await WaitAsync(() => keys.MayHave(replica.KeyOf($"{_test} late")));
+    }
+
     private Task<Replica> StartAsync(params (string, string)[] settings) =>
         Replica.StartAsync(_provider, database.ConnectionString, null, database.KeyPrefix + _test, settings);
 

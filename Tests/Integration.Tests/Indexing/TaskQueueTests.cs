@@ -10,7 +10,7 @@ public sealed class TaskQueueTests(TestDatabase database) : IClassFixture<TestDa
     private TaskQueue Queue => new(database.DataSource);
 
     private async Task<IReadOnlyList<IndexTask>> ClaimAsync(Guid owner, int count) =>
-        (await Queue.ClaimAsync(owner, count, s_lease, 0, TestContext.Current.CancellationToken)).Tasks;
+        (await Queue.ClaimAsync(owner, count, s_lease, default, TestContext.Current.CancellationToken)).Tasks;
 
     private static (string, string)[] Documents(int count) => [.. Enumerable.Range(0, count).Select(i => ($"d{i:0000}", $"Text {i}."))];
 
@@ -74,13 +74,42 @@ public sealed class TaskQueueTests(TestDatabase database) : IClassFixture<TestDa
     }
 
     [Fact]
+    public async Task Claim_HighPriorityInTheLastOfManyWorkspaces_ComesFirstWhereverTheRoundIs()
+    {
+        var last = await TestWorkspace.CreateAsync(database, "last");
+        await using (var create = database.DataSource.CreateCommand("""
+            WITH added AS (
+                INSERT INTO workspaces (workspace_id, name, language, chunk_strategy, chunk_target, chunk_overlap) OVERRIDING SYSTEM VALUE
+                SELECT i, 'many-' || i, 'simple', 'markdown', 1200, 200 FROM generate_series(-2000, -1) i RETURNING workspace_id
+            )
+            INSERT INTO tasks (workspace_id, document_id, space_id, revision, version, priority)
+            SELECT w.workspace_id, 'd' || n, $1, 1, nextval('task_version'), 1 FROM added w, generate_series(1, 3) n
+            """))
+        {
+            create.Parameters.Add(new() { Value = last.Space.SpaceId });
+            await create.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        }
+
+        var first = await Queue.ClaimAsync(Guid.NewGuid(), 16, s_lease, new(0, int.MinValue, 0), TestContext.Current.CancellationToken);
+        Assert.Equal(16, first.Tasks.Count);
+        Assert.InRange(first.Cursor.Normal, -2000, -1);
+        await new DocumentStore(database.DataSource).PutAsync(last.Id, [new("urgent", "", "Now.", "{}", 2)], TestContext.Current.CancellationToken);
+
+        var second = await Queue.ClaimAsync(Guid.NewGuid(), 16, s_lease, first.Cursor, TestContext.Current.CancellationToken);
+
+        Assert.Contains(second.Tasks, t => t.WorkspaceId == last.Id);
+        Assert.True(second.Cursor.Normal > first.Cursor.Normal);
+        await CleanAsync();
+    }
+
+    [Fact]
     public async Task Claim_LeaseRanOut_SomebodyElseGetsTheTask()
     {
         var workspace = await TestWorkspace.CreateAsync(database, "leases");
         await workspace.PutAsync(("a", "One."));
         var (dead, alive) = (Guid.NewGuid(), Guid.NewGuid());
         var cancellationToken = TestContext.Current.CancellationToken;
-        var task = Assert.Single((await Queue.ClaimAsync(dead, 10, TimeSpan.FromMilliseconds(1), 0, cancellationToken)).Tasks);
+        var task = Assert.Single((await Queue.ClaimAsync(dead, 10, TimeSpan.FromMilliseconds(1), default, cancellationToken)).Tasks);
         Assert.Single(await ClaimAsync(alive, 10));
 
         Assert.Equal(0, await Queue.FinishAsync(dead, [task], cancellationToken));
@@ -94,7 +123,7 @@ public sealed class TaskQueueTests(TestDatabase database) : IClassFixture<TestDa
         var workspace = await TestWorkspace.CreateAsync(database, "renewed");
         await workspace.PutAsync(("a", "In work."), ("b", "Forgotten."));
         var (owner, cancellationToken) = (Guid.NewGuid(), TestContext.Current.CancellationToken);
-        var claimed = (await Queue.ClaimAsync(owner, 10, TimeSpan.FromMilliseconds(1), 0, cancellationToken)).Tasks;
+        var claimed = (await Queue.ClaimAsync(owner, 10, TimeSpan.FromMilliseconds(1), default, cancellationToken)).Tasks;
 
         Assert.Equal(1, await Queue.RenewAsync(owner, [claimed.Single(t => t.DocumentId == "a")], s_lease, cancellationToken));
 
@@ -115,7 +144,7 @@ public sealed class TaskQueueTests(TestDatabase database) : IClassFixture<TestDa
         var claimed = new List<int>();
         foreach (var size in Enumerable.Repeat<int[]>([1, 2, 3, 10, 24], 10).SelectMany(s => s))
         {
-            var claim = await queue.ClaimAsync(Guid.NewGuid(), size, s_lease, 0, TestContext.Current.CancellationToken);
+            var claim = await queue.ClaimAsync(Guid.NewGuid(), size, s_lease, default, TestContext.Current.CancellationToken);
             Assert.Equal(size, claim.Tasks.Count);
             claimed.AddRange(claim.Tasks.Select(t => t.WorkspaceId));
         }
@@ -137,7 +166,7 @@ public sealed class TaskQueueTests(TestDatabase database) : IClassFixture<TestDa
         for (var i = 0; i < 20; i++)
         {
             await edited.PutAsync(($"e{i}", $"Edited {i}."));
-            var claim = await queue.ClaimAsync(Guid.NewGuid(), 16, s_lease, 0, TestContext.Current.CancellationToken);
+            var claim = await queue.ClaimAsync(Guid.NewGuid(), 16, s_lease, default, TestContext.Current.CancellationToken);
             Assert.Equal($"e{i}", Assert.Single(claim.Tasks, t => t.WorkspaceId == edited.Id).DocumentId);
             Assert.Equal(16, claim.Tasks.Count);
         }
@@ -159,7 +188,7 @@ public sealed class TaskQueueTests(TestDatabase database) : IClassFixture<TestDa
         IReadOnlyList<IndexTask> tasks;
         do
         {
-            tasks = (await queue.ClaimAsync(Guid.NewGuid(), 4, s_lease, 0, TestContext.Current.CancellationToken)).Tasks;
+            tasks = (await queue.ClaimAsync(Guid.NewGuid(), 4, s_lease, default, TestContext.Current.CancellationToken)).Tasks;
         }
         while (++claims < 200 && tasks.All(t => t.DocumentId != "low"));
 

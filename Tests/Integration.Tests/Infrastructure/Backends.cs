@@ -146,11 +146,9 @@ public sealed class Backends : IAsyncLifetime
                 return;
             }
 
-            if (_postgres is null)
-            {
-                await AdministerAsync($"CREATE DATABASE {Template}");
-            }
-            else
+            // Another order of texts than that of their bytes, as servers elsewhere have it: what relies on the one or the other shows here.
+            await AdministerAsync($"CREATE DATABASE {Template} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'");
+            if (_postgres is not null)
             {
                 await _postgres.CreateDatabaseAsync(Template, CancellationToken.None);
             }

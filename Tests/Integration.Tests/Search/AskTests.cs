@@ -89,7 +89,7 @@ public sealed class AskTests(AskNode node) : IClassFixture<AskNode>
 
     [Theory]
     [InlineData("break", "broke off")]
-    [InlineData("stop short", "broke off")]
+    [InlineData("stop short", "broke off: out of memory")]
     [InlineData("hang", "did not answer in time")]
     public async Task Ask_OfAnEndpointThatFailsMidway_SaysSoBehindWhatItSaid(string what, string expected)
     {
@@ -109,7 +109,19 @@ public sealed class AskTests(AskNode node) : IClassFixture<AskNode>
         var events = await AskAsync("Would you refuse a wing?");
 
         Assert.Equal(["sources", "error"], events.Select(e => e.EventType));
-        Assert.Equal("The chat endpoint answered 401.", events[1].Data.Text);
+        Assert.Equal("The chat endpoint answered 401: The key … is unknown.", events[1].Data.Text);
+    }
+
+    [Theory]
+    [InlineData("When does a wing stall?", "stop", false)]
+    [InlineData("When is a wing cut?", "length", true)]
+    [InlineData("Does a filter stall?", "content_filter", true)]
+    public async Task Ask_OfAnAnswerThatIsCut_SaysSoAtItsEnd(string question, string reason, bool isCut)
+    {
+        var done = (await AskAsync(question))[^1];
+
+        Assert.Equal(("done", reason), (done.EventType, done.Data.FinishReason));
+        Assert.Equal(isCut, done.Data.Text?.StartsWith("The answer is cut", StringComparison.Ordinal) ?? false);
     }
 
     [Fact]
@@ -153,7 +165,7 @@ public sealed class AskTests(AskNode node) : IClassFixture<AskNode>
         Assert.StartsWith("A wing stalls [1] and [2], not [99] or [1].\n[1] ", text, StringComparison.Ordinal);
         Assert.Contains("stall: Stalls", text, StringComparison.Ordinal);
         Assert.True(broken.IsError);
-        Assert.EndsWith("The chat endpoint broke off.", broken.Text, StringComparison.Ordinal);
+        Assert.EndsWith("The chat endpoint broke off: out of memory", broken.Text, StringComparison.Ordinal);
     }
 
     private async Task<List<SseItem<AskEvent>>> AskAsync(string question)

@@ -55,6 +55,22 @@ public sealed class FilterTests(TestDatabase database) : IClassFixture<TestDatab
         Assert.Equal(2, await CountAsync(corpus, """{"$createdAt": {"$gt": "2021-01-01"}}"""));
     }
 
+    [Fact]
+    public async Task Filter_OfLongLists_FindsAllOfThem()
+    {
+        var corpus = await SearchCorpus.CreateAsync(database, "lists", "english", Cancelled);
+        await corpus.PutAsync([.. Enumerable.Range(0, 150).Select(i => new DocumentInput("d" + i, "", "", $$$"""{"n": {{{i}}}, "of": {"n": null}}""", 1))], Cancelled);
+        var ids = string.Join(',', Enumerable.Range(30, 10_000).Select(i => $"\"d{i}\""));
+        var numbers = string.Join(',', Enumerable.Range(140, 1_000));
+
+        Assert.Equal(120, await CountAsync(corpus, $$$"""{"$id": {"$in": [{{{ids}}}]}}"""));
+        Assert.Equal(30, await CountAsync(corpus, $$$"""{"$id": {"$nin": [{{{ids}}}]}}"""));
+        Assert.Equal(10, await CountAsync(corpus, $$$"""{"n": {"$in": [{{{numbers}}}]}}"""));
+        Assert.Equal(140, await CountAsync(corpus, $$$"""{"n": {"$nin": [{{{numbers}}}]}}"""));
+        Assert.Equal(150, await CountAsync(corpus, """{"of.n": {"$in": [null, 1]}}"""));
+        Assert.Equal(0, await CountAsync(corpus, """{"absent": {"$in": [null]}}"""));
+    }
+
     [Theory]
     [InlineData("x' OR true --")]
     [InlineData("$1")]

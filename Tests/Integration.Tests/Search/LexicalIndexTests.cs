@@ -76,7 +76,7 @@ public sealed class LexicalIndexTests(TestDatabase database) : IClassFixture<Tes
 
         Assert.Equal(0, Assert.Single(await corpus.QueryAsync<long>(
             "SELECT sum(dead)::bigint FROM lexical_counts WHERE workspace_id = $1", Cancelled)));
-        var query = await _store.ReadAsync(corpus.WorkspaceId, "simple", "w0 w1 w2", [], Cancelled);
+        var query = await _store.ReadAsync(corpus.WorkspaceId, "simple", "w0 w1 w2", "", [], Cancelled);
         var live = (await corpus.QueryAsync<long>("SELECT lexical_id FROM chunks WHERE workspace_id = $1", Cancelled)).ToHashSet();
         Assert.All(query.Terms.SelectMany(t => t.Blocks).SelectMany(b => LexicalBlock.Decode(b.Postings)), p => Assert.Contains(p.LexicalId, live));
     }
@@ -157,7 +157,25 @@ public sealed class LexicalIndexTests(TestDatabase database) : IClassFixture<Tes
     {
         var corpus = await SearchCorpus.CreateAsync(database, "n" + Guid.NewGuid().ToString("n"), "english", Cancelled);
 
-        Assert.Empty((await _store.ReadAsync(corpus.WorkspaceId, "english", query, [], Cancelled)).Terms);
+        Assert.Empty((await _store.ReadAsync(corpus.WorkspaceId, "english", query, "", [], Cancelled)).Terms);
+    }
+
+    [Fact]
+    public async Task Read_OfMoreWordsThanAreLookedUp_TakesThoseInQuotesAndTheRarest()
+    {
+        var corpus = await SearchCorpus.CreateAsync(database, "long", "simple", Cancelled);
+        await corpus.PutAsync("a", "", "{}", Cancelled);
+        var fillers = string.Join(' ', Enumerable.Range(0, 70).Select(i => $"a{i:00}"));
+        await corpus.AddChunksAsync([("a", 0, fillers), ("a", 1, fillers + " zebra"), ("a", 2, fillers + " common")], Cancelled);
+        await _folder.FoldAsync(corpus.WorkspaceId, Cancelled);
+
+        var unknown = string.Join(' ', Enumerable.Range(0, 100).Select(i => "unknown" + i));
+        var query = await _store.ReadAsync(corpus.WorkspaceId, "simple", $"{unknown} {fillers} zebra", "a69", [], Cancelled);
+
+        Assert.Equal(64, query.Terms.Count(t => t.Count > 0));
+        Assert.Contains(query.Terms, t => t.Term == "zebra");
+        Assert.Contains(query.Terms, t => t.Term == "a69");
+        Assert.Equal(["a62", "a63", "a64", "a65", "a66", "a67", "a68"], query.Ignored.Order(StringComparer.Ordinal));
     }
 
     [Theory]
@@ -171,7 +189,7 @@ public sealed class LexicalIndexTests(TestDatabase database) : IClassFixture<Tes
         await _folder.FoldAsync(corpus.WorkspaceId, Cancelled);
 
         var similar = await _store.FindSimilarAsync(corpus.WorkspaceId, "english", query + " something", Cancelled);
-        var postings = await _store.ReadAsync(corpus.WorkspaceId, "english", query, similar, Cancelled);
+        var postings = await _store.ReadAsync(corpus.WorkspaceId, "english", query, "", similar, Cancelled);
 
         var (term, similarity) = Assert.Single(similar);
         Assert.InRange(similarity, 0.3, 0.99);
@@ -227,7 +245,7 @@ public sealed class LexicalIndexTests(TestDatabase database) : IClassFixture<Tes
         {
             var words = Words(random, 4).Split(' ');
 
-            var query = await _store.ReadAsync(corpus.WorkspaceId, "simple", string.Join(' ', words), [], Cancelled);
+            var query = await _store.ReadAsync(corpus.WorkspaceId, "simple", string.Join(' ', words), "", [], Cancelled);
 
             Assert.Equal(texts.Count, query.Chunks);
             Assert.Equal(texts.Values.Sum(t => t.Words.Length), query.Length);
@@ -247,7 +265,7 @@ public sealed class LexicalIndexTests(TestDatabase database) : IClassFixture<Tes
 
     private async Task<List<string>> FindTextsAsync(SearchCorpus corpus, string query)
     {
-        var ranking = Bm25Scorer.Rank(await _store.ReadAsync(corpus.WorkspaceId, corpus.Workspace.Language, query, [], Cancelled), 100);
+        var ranking = Bm25Scorer.Rank(await _store.ReadAsync(corpus.WorkspaceId, corpus.Workspace.Language, query, "", [], Cancelled), 100);
         var passages = new PassageStore(database.DataSource);
         var live = await passages.FindLiveAsync(corpus.WorkspaceId, [.. ranking.Best.Select(s => s.LexicalId)], null, [], Cancelled);
         var rows = await passages.ReadAsync(corpus.WorkspaceId, [.. live.Select(c => c.ChunkId)], Cancelled);

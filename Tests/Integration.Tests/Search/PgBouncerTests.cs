@@ -45,7 +45,7 @@ public sealed class PgBouncerTests(TestDatabase database) : IClassFixture<TestDa
                     Assert.Equal(10, found.Hits.Count);
                 }
 
-                var postings = await new LexicalStore(through).ReadAsync(corpus.WorkspaceId, "english", "number " + i, [], Cancelled);
+                var postings = await new LexicalStore(through).ReadAsync(corpus.WorkspaceId, "english", "number " + i, "", [], Cancelled);
                 Assert.Equal([300, 1], postings.Terms.Select(t => t.Documents).OrderDescending());
                 await new LexicalFolder(through).FoldAsync(Cancelled);
             }

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace RagPlatform.Integration.Tests.Search;
 
-/// <summary>A chat endpoint that speaks OpenAI's protocol and does what the question says: <c>hang</c>, <c>break</c>, <c>refuse</c>, <c>stop short</c>.</summary>
+/// <summary>A chat endpoint that speaks OpenAI's protocol and does what the question says: <c>hang</c>, <c>break</c>, <c>refuse</c>, <c>stop short</c>, <c>cut</c>, <c>filter</c>.</summary>
 internal sealed class ScriptedChatServer : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -48,7 +48,7 @@ internal sealed class ScriptedChatServer : IAsyncDisposable
         if (question.Contains("refuse", StringComparison.Ordinal))
         {
             context.Response.StatusCode = StatusCodes.Status401Unauthorized;
-            await context.Response.WriteAsync("""{"error":{"message":"no","type":"invalid_request_error"}}""", context.RequestAborted);
+            await context.Response.WriteAsync("""{"error":{"message":"The key chat-key is\nunknown.","type":"invalid_request_error"}}""", context.RequestAborted);
             return;
         }
 
@@ -82,7 +82,9 @@ internal sealed class ScriptedChatServer : IAsyncDisposable
         }
 
         await SendAsync(context, """{"content":" and [2], not [99] or [1]."}""");
-        await SendAsync(context, "{}", "\"stop\"");
+        await SendAsync(context, "{}", question.Contains("cut", StringComparison.Ordinal) ? "\"length\""
+            : question.Contains("filter", StringComparison.Ordinal) ? "\"content_filter\""
+            : "\"stop\"");
         await context.Response.WriteAsync("data: [DONE]\n\n", context.RequestAborted);
     }
 

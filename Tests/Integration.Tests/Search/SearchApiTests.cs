@@ -154,6 +154,68 @@ public sealed class SearchApiTests(SearchNode node) : IClassFixture<SearchNode>
     }
 
     [Fact]
+    public async Task Search_WithHighlights_ShowsWhatLooksLikeATagAndMarksPartsOfNames()
+    {
+        var id = "code-" + Guid.NewGuid().ToString("n");
+        const string Text = "The call vec<float>() fills a List<Foo> of appsettings.json and /etc/rag/config.yaml \u0005 for user@example.org & co.";
+        await node.Client.PutDocumentAsync(SearchNode.Workspace, id, new(Text), TimeSpan.FromSeconds(30), Cancelled);
+
+        var answer = await SearchAsync(new("appsettings.json config foo example", SearchMode.Keyword, Limit: 1, Highlight: true));
+        await node.Client.DeleteDocumentAsync(SearchNode.Workspace, id, null, Cancelled);
+
+        var shown = string.Concat(answer.Hits[0].Highlights!);
+        Assert.Contains("vec&lt;float&gt;() fills a List&lt;<mark>Foo</mark>&gt; of <mark>appsettings</mark>.<mark>json</mark>", shown, StringComparison.Ordinal);
+        Assert.Contains("/etc/rag/<mark>config</mark>.yaml", shown, StringComparison.Ordinal);
+        Assert.Contains("user@<mark>example</mark>.org", shown, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Search_OfAPhraseOverTheJointOfTitleAndText_FindsNothing()
+    {
+        // The title ends with "wings", the text begins with "the lift".
+        var joint = await SearchAsync(new("\"wings the lift\"", SearchMode.Keyword));
+        var title = await SearchAsync(new("\"lift of wings\"", SearchMode.Keyword));
+
+        Assert.Empty(joint.Hits);
+        Assert.NotEmpty(title.Hits);
+    }
+
+    [Fact]
+    public async Task Search_ByVectorOfQuotedWords_CountsWhatIsCompared()
+    {
+        var answer = await SearchAsync(new("\"boundary layer\" flow", SearchMode.Vector, Total: true));
+
+        Assert.Equal(answer.Hits.Count, answer.Total);
+    }
+
+    [Fact]
+    public async Task Search_WithPassages_FindsThemWhateverThePageHas()
+    {
+        var query = new SearchRequest("wing lift separation", SearchMode.Hybrid, GroupBy: SearchGrouping.Document, Passages: 3);
+
+        var one = await SearchAsync(query with { Limit = 1 });
+        var all = await SearchAsync(query with { Limit = 20 });
+
+        Assert.Equal("lift", one.Hits[0].DocumentId);
+        Assert.Equal(2, one.Hits[0].Passages!.Count);
+        Assert.Equal(one.Hits[0].Passages!.Select(p => p.ChunkId), all.Hits[0].Passages!.Select(p => p.ChunkId));
+        Assert.All(one.Hits[0].Passages!, p => Assert.True(p.Score <= one.Hits[0].Score));
+    }
+
+    [Theory]
+    [InlineData(1e-30f)]
+    [InlineData(1e25f)]
+    public async Task Search_WithAVectorOfAnyLength_ScoresItsDirection(float length)
+    {
+        float[] unit = [.. Enumerable.Range(0, 384).Select(i => i % 5 == 0 ? 1f : 0f)];
+
+        var expected = await SearchAsync(new(Vector: unit, Mode: SearchMode.Vector));
+        var answer = await SearchAsync(new(Vector: [.. unit.Select(x => x * length)], Mode: SearchMode.Vector));
+
+        Assert.Equal(expected.Hits.Select(h => (h.ChunkId, Math.Round(h.Score, 5))), answer.Hits.Select(h => (h.ChunkId, Math.Round(h.Score, 5))));
+    }
+
+    [Fact]
     public async Task Search_WithBoost_PutsTheBoostedFirst()
     {
         var answer = await SearchAsync(new(

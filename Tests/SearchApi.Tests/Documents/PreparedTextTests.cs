@@ -35,6 +35,14 @@ public sealed class PreparedTextTests
             PreparedText.Read("a b a", [new("a"), new("a"), new("b", Start: 2)], s_space, _errors, "")!.Chunks!.Select(c => c.Start));
 
     [Fact]
+    public void Read_ChunkThatRepeatsAHeader_IsComparedBehindIt()
+    {
+        Assert.Equal(2, PreparedText.Read("h\na\nb", [new("h\nb", Start: 2, Overlap: 2)], s_space, _errors, "")!.Chunks![0].Start);
+        Assert.Empty(_errors);
+        Assert.Null(PreparedText.Read("h\na\nb", [new("h\nc", Start: 2, Overlap: 2)], s_space, _errors, ""));
+    }
+
+    [Fact]
     public void Read_NoChunks_TextIsToBeCut() => Assert.Equal(new("text", null), PreparedText.Read("text", null, s_space, _errors, ""));
 
     public static TheoryData<PreparedChunk?, string, string> Wrong => new()

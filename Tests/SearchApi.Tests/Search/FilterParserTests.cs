@@ -62,6 +62,9 @@ public sealed class FilterParserTests
     [InlineData("""{"a": "\ud800"}""", "filter.a")]
     [InlineData("""{"$id": 5}""", "filter.$id")]
     [InlineData("""{"$updatedAt": {"$gt": "soon"}}""", "filter.$updatedAt.$gt")]
+    [InlineData("""{"$updatedAt": {"$gt": "02/03/2026"}}""", "filter.$updatedAt.$gt")]
+    [InlineData("""{"$createdAt": null}""", "filter.$createdAt")]
+    [InlineData("""{"$createdAt": {"$in": ["2026-01-31", null]}}""", "filter.$createdAt.$in[1]")]
     public void Parse_OfAWrongFilter_NamesThePlace(string json, string place)
     {
         using var document = JsonDocument.Parse(json);
@@ -71,14 +74,38 @@ public sealed class FilterParserTests
         Assert.Equal(place, Assert.Single(errors).Key);
     }
 
-    [Fact]
-    public void Parse_OfTooManyConditions_IsRefused()
+    [Theory]
+    [InlineData("""{"$or": [ITEMS]}""", """{"a": 1}""", 101, "filter")]
+    [InlineData("""{"a": {"$in": [ITEMS]}}""", "5", 1_001, "filter.a.$in")]
+    [InlineData("""{"a": {"$nin": [ITEMS]}}""", "[5]", 101, "filter")]
+    [InlineData("""{"$id": {"$in": [ITEMS]}}""", "\"x\"", 10_001, "filter.$id.$in")]
+    [InlineData("""{"$createdAt": {"$in": [ITEMS]}}""", "\"2026-01-31\"", 101, "filter.$createdAt.$in")]
+    public void Parse_OfTooMany_IsRefused(string filter, string item, int count, string place)
     {
-        using var document = JsonDocument.Parse($$$"""{"a": {"$in": [{{{string.Join(',', Enumerable.Range(0, 101))}}}]}}""");
+        using var document = JsonDocument.Parse(filter.Replace("ITEMS", string.Join(',', Enumerable.Repeat(item, count)), StringComparison.Ordinal));
 
         Assert.Null(FilterParser.Parse(document.RootElement, out var errors));
 
-        Assert.Equal("filter", Assert.Single(errors).Key);
+        Assert.Equal(place, Assert.Single(errors).Key);
+    }
+
+    [Fact]
+    public void Parse_OfLongLists_IsOneConditionEach()
+    {
+        var ids = Assert.IsType<IdFilter>(Parse($$$"""{"$id": {"$in": [{{{string.Join(',', Enumerable.Repeat("\"x\"", 10_000))}}}]}}"""));
+        var values = Assert.IsType<AnyEqualsFilter>(Parse($$$"""{"a.b": {"$in": [{{{string.Join(',', Enumerable.Range(0, 999))}}}, null]}}"""));
+
+        Assert.Equal(10_000, ids.Ids.Count);
+        Assert.Equal(1_000, values.Documents.Count);
+        Assert.Equal("""{"a":{"b":null}}""", values.Documents[^1]);
+    }
+
+    [Fact]
+    public void Parse_OfAListOfAllKinds_MeetsAnyOfThem()
+    {
+        var any = Assert.IsType<OrFilter>(Parse("""{"a": {"$in": [1, [2], "x"]}}"""));
+
+        Assert.Equal([typeof(EqualsFilter), typeof(AnyEqualsFilter)], any.Conditions.Select(c => c.GetType()));
     }
 
     [Fact]

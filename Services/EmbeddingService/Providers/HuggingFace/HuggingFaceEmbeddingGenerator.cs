@@ -38,10 +38,10 @@ internal sealed class HuggingFaceEmbeddingGenerator(ProviderHttp http, Uri? base
                 throw Refused(response);
             }
 
-            var vectors = await response.Content.ReadFromJsonAsync<float[][]>(cancellationToken);
+            var vectors = await response.Content.ReadFromJsonAsync<float?[][]>(cancellationToken);
             return vectors is null
                 ? throw new ProviderException(ProviderFailure.Malformed, "The provider answered nothing.")
-                : new GeneratedEmbeddings<Embedding<float>>(vectors.Select(vector => new Embedding<float>(vector ?? [])));
+                : new GeneratedEmbeddings<Embedding<float>>(vectors.Select(vector => new Embedding<float>(vector?.Select(number => number ?? float.NaN).ToArray() ?? [])));
         }
         catch (JsonException e)
         {

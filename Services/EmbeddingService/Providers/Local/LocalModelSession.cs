@@ -74,7 +74,29 @@ internal sealed class LocalModelSession : IDisposable
     public (float[] Vector, int Tokens, int Lost) Embed(string text)
     {
         var tokens = _tokenizer.Tokenize(text);
-        var length = tokens.Ids.Length;
+        if (tokens.Windows is [var only])
+        {
+            return (Scale(Compute(only)), only.Length, tokens.Lost);
+        }
+
+        var (mean, count) = (new float[_settings.Dimensions], 0);
+        foreach (var window in tokens.Windows)
+        {
+            var vector = Scale(Compute(window));
+            TensorPrimitives.MultiplyAdd(vector, window.Length, mean, mean);
+            count += window.Length;
+        }
+
+        TensorPrimitives.Divide(mean, count, mean);
+        return (Scale(mean), count, tokens.Lost);
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _session.Dispose();
+
+    private float[] Compute(long[] ids)
+    {
+        var length = ids.Length;
         var shape = new long[] { 1, length };
         var ones = new long[length];
         Array.Fill(ones, 1L);
@@ -84,7 +106,7 @@ internal sealed class LocalModelSession : IDisposable
             for (var i = 0; i < values.Length; i++)
             {
                 values[i] = OrtValue.CreateTensorValueFromMemory(
-                    _inputs[i] switch { "input_ids" => tokens.Ids, "attention_mask" => ones, _ => new long[length] }, shape);
+                    _inputs[i] switch { "input_ids" => ids, "attention_mask" => ones, _ => new long[length] }, shape);
             }
 
             using var run = new RunOptions();
@@ -96,7 +118,7 @@ internal sealed class LocalModelSession : IDisposable
                     $"The model {_settings.Name} answers a tensor of {string.Join(" × ", answered)} for {length} tokens; its settings promise 1 × {length} × {_settings.Dimensions}.");
             }
 
-            return (Pool(results[0].GetTensorDataAsSpan<float>(), length), length, tokens.Lost);
+            return Pool(results[0].GetTensorDataAsSpan<float>(), length);
         }
         finally
         {
@@ -107,8 +129,15 @@ internal sealed class LocalModelSession : IDisposable
         }
     }
 
-    /// <inheritdoc />
-    public void Dispose() => _session.Dispose();
+    private float[] Scale(float[] vector)
+    {
+        if (_settings.Normalized && TensorPrimitives.Norm<float>(vector) is > 0 and var norm)
+        {
+            TensorPrimitives.Divide(vector, norm, vector);
+        }
+
+        return vector;
+    }
 
     private float[] Pool(ReadOnlySpan<float> rows, int length)
     {
@@ -138,11 +167,6 @@ internal sealed class LocalModelSession : IDisposable
 
                 TensorPrimitives.Divide(vector, length, vector);
                 break;
-        }
-
-        if (_settings.Normalized && TensorPrimitives.Norm<float>(vector) is > 0 and var norm)
-        {
-            TensorPrimitives.Divide(vector, norm, vector);
         }
 
         return vector;

@@ -7,9 +7,9 @@ using Microsoft.ML.Tokenizers;
 namespace RagPlatform.EmbeddingService.Providers.Local;
 
 /// <summary>A text as a model's tokens.</summary>
-/// <param name="Ids">The ids, special ones included.</param>
-/// <param name="Lost">Tokens of the text that did not fit; 0 when all of it was read.</param>
-internal readonly record struct TokenizedText(long[] Ids, int Lost);
+/// <param name="Windows">The ids that are read at once, special ones included; at least one window.</param>
+/// <param name="Lost">Tokens of the text that did not fit; 0 when all of it is read.</param>
+internal readonly record struct TokenizedText(IReadOnlyList<long[]> Windows, int Lost);
 
 /// <summary>WordPiece with a model's vocabulary and special tokens.</summary>
 internal sealed partial class LocalTokenizer
@@ -24,14 +24,15 @@ internal sealed partial class LocalTokenizer
     private readonly bool _foldAccents;
     private readonly int _first;
     private readonly int _last;
-    private readonly int _maxTokens;
+    private readonly int _window;
+    private readonly int _windows;
 
     /// <exception cref="ModelFolderException">The vocabulary cannot be used.</exception>
     public LocalTokenizer(ModelSource source)
     {
         var settings = source.Settings;
         var tokens = settings.Tokens;
-        _maxTokens = settings.MaxTokens;
+        (_window, _windows) = (settings.Window - 2, settings.Windows);
         _foldAccents = tokens.LowerCase;
         var ids = ReadIds(source);
         (_first, _last) = (Find(tokens.First), Find(tokens.Last));
@@ -68,16 +69,22 @@ internal sealed partial class LocalTokenizer
     public TokenizedText Tokenize(string text)
     {
         var ids = _tokenizer.EncodeToIds(Clean(text), addSpecialTokens: false);
-        var kept = Math.Min(ids.Count, _maxTokens - 2);
-        var framed = new long[kept + 2];
-        framed[0] = _first;
-        for (var i = 0; i < kept; i++)
+        var kept = (int)Math.Min(ids.Count, (long)_window * _windows);
+        var windows = new List<long[]>(1);
+        for (var start = 0; start < kept || start == 0; start += _window)
         {
-            framed[i + 1] = ids[i];
+            var framed = new long[Math.Min(_window, kept - start) + 2];
+            framed[0] = _first;
+            for (var i = 1; i < framed.Length - 1; i++)
+            {
+                framed[i] = ids[start + i - 1];
+            }
+
+            framed[^1] = _last;
+            windows.Add(framed);
         }
 
-        framed[^1] = _last;
-        return new TokenizedText(framed, ids.Count - kept);
+        return new TokenizedText(windows, ids.Count - kept);
     }
 
     // What BERT's own tokenizer does before it looks for words: white space is a space, what cannot be seen is left out, and so are accents.

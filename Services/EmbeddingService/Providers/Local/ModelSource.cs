@@ -22,15 +22,23 @@ internal enum Pooling
 /// <summary>What is known of a model without loading it.</summary>
 /// <param name="Name">For messages: the package's or folder's name.</param>
 /// <param name="Dimensions">Of its vectors.</param>
-/// <param name="MaxTokens">Tokens that it reads of a text, special ones included.</param>
+/// <param name="Window">Tokens that it reads at once, special ones included.</param>
 /// <param name="Pooling">How token vectors become one.</param>
 /// <param name="Normalized">Whether vectors are scaled to unit length.</param>
 /// <param name="QueryPrompt">Text before a query.</param>
 /// <param name="DocumentPrompt">Text before a passage.</param>
 /// <param name="Revision">Changes when the model's files do, or the way we compute.</param>
 internal sealed record LocalModelSettings(
-    string Name, int Dimensions, int MaxTokens, Pooling Pooling, bool Normalized, string QueryPrompt, string DocumentPrompt, string Revision)
+    string Name, int Dimensions, int Window, Pooling Pooling, bool Normalized, string QueryPrompt, string DocumentPrompt, string Revision)
 {
+    /// <summary>
+    /// How many windows of a text are read, one behind the other; its vector is their mean, weighted by tokens. 1: what is behind the first window is lost.
+    /// </summary>
+    public int Windows { get; init; } = 1;
+
+    /// <summary>Tokens after which a text is cut.</summary>
+    public int MaxTokens => Window * Windows;
+
     /// <summary>The special tokens that frame a text.</summary>
     public SpecialTokens Tokens { get; init; } = SpecialTokens.Bert;
 }

@@ -103,23 +103,23 @@ internal static class OpenAiAnswerReader
 
     private static float[] ReadVector(ref Utf8JsonReader reader)
     {
+        // What is wrong with one vector is found by the check of the answer: it does not spoil the others.
         if (reader.TokenType == JsonTokenType.String)
         {
-            var bytes = reader.GetBytesFromBase64();
-            return bytes.Length % sizeof(float) == 0
-                ? MemoryMarshal.Cast<byte, float>(bytes).ToArray()
-                : throw Malformed("The provider's answer has a vector of broken base64.");
+            return reader.TryGetBytesFromBase64(out var bytes) && bytes.Length % sizeof(float) == 0 ? MemoryMarshal.Cast<byte, float>(bytes).ToArray() : [];
         }
 
         if (reader.TokenType != JsonTokenType.StartArray)
         {
-            throw Malformed("The provider's answer has an embedding that is no vector.");
+            reader.Skip();
+            return [];
         }
 
         var numbers = new List<float>(1536);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
-            numbers.Add(reader.GetSingle());
+            numbers.Add(reader.TokenType == JsonTokenType.Number && reader.TryGetSingle(out var number) ? number : float.NaN);
+            reader.Skip();
         }
 
         return [.. numbers];

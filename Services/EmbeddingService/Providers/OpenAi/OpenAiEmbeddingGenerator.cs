@@ -18,6 +18,9 @@ internal sealed class OpenAiEmbeddingGenerator : IEmbeddingGenerator<string, Emb
     /// <summary>Key of <see cref="RateLimitState"/> in the answer's additional properties.</summary>
     public const string RateLimitProperty = "rate-limit";
 
+    /// <summary>Key of a <see cref="VectorFormat"/> in the options' additional properties.</summary>
+    public const string FormatProperty = "format";
+
     private readonly EmbeddingClient _client;
     private readonly string _model;
     private readonly bool _sendDimensions;
@@ -62,7 +65,7 @@ internal sealed class OpenAiEmbeddingGenerator : IEmbeddingGenerator<string, Emb
         IEnumerable<string> values, EmbeddingGenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
         var texts = values as IReadOnlyCollection<string> ?? [.. values];
-        using var body = BinaryContent.Create(CreateBody(texts, options?.Dimensions));
+        using var body = BinaryContent.Create(CreateBody(texts, options));
         try
         {
             var result = await _client.GenerateEmbeddingsAsync(body, new RequestOptions { CancellationToken = cancellationToken });
@@ -95,7 +98,7 @@ internal sealed class OpenAiEmbeddingGenerator : IEmbeddingGenerator<string, Emb
         // The client belongs to the endpoint.
     }
 
-    private BinaryData CreateBody(IReadOnlyCollection<string> texts, int? dimensions)
+    private BinaryData CreateBody(IReadOnlyCollection<string> texts, EmbeddingGenerationOptions? options)
     {
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream))
@@ -109,8 +112,13 @@ internal sealed class OpenAiEmbeddingGenerator : IEmbeddingGenerator<string, Emb
             }
 
             json.WriteEndArray();
-            json.WriteString("encoding_format"u8, "base64"u8);
-            if (_sendDimensions && dimensions is { } wanted)
+            var format = options?.AdditionalProperties?.GetValueOrDefault(FormatProperty) is VectorFormat chosen ? chosen : VectorFormat.Base64;
+            if (format != VectorFormat.Unnamed)
+            {
+                json.WriteString("encoding_format"u8, format == VectorFormat.Base64 ? "base64"u8 : "float"u8);
+            }
+
+            if (_sendDimensions && options?.Dimensions is { } wanted)
             {
                 json.WriteNumber("dimensions"u8, wanted);
             }
@@ -135,6 +143,7 @@ internal sealed class OpenAiEmbeddingGenerator : IEmbeddingGenerator<string, Emb
         {
             Status = e.Status,
             RetryAfter = RetryAfter(e),
+            IsAboutFormat = e.Status is >= 400 and not 429 && MentionsFormat(e),
         };
     }
 
@@ -144,6 +153,12 @@ internal sealed class OpenAiEmbeddingGenerator : IEmbeddingGenerator<string, Emb
         return headers is null
             ? null
             : RateLimitState.RetryAfter(name => headers.TryGetValue(name, out var value) ? value : null, _time.GetUtcNow());
+    }
+
+    private static bool MentionsFormat(ClientResultException e)
+    {
+        var body = e.GetRawResponse()?.Content is { } content ? content.ToMemory().Span : default;
+        return body.IndexOf("encoding_format"u8) >= 0 || body.IndexOf("base64"u8) >= 0;
     }
 
     // Only the code: a message may quote the input.

@@ -60,7 +60,23 @@ public sealed class LocalModelTests
         using var tiny = new TinyModel();
         var tokenizer = new LocalTokenizer(ModelFolder.Open(tiny.Folder));
 
-        Assert.Equal(tokenizer.Tokenize(plain).Ids, tokenizer.Tokenize(text).Ids);
+        Assert.Equal(tokenizer.Tokenize(plain).Windows[0], tokenizer.Tokenize(text).Windows[0]);
+    }
+
+    [Fact]
+    public void Embed_TextOfSeveralWindows_IsTheirMeanAndLosesNothing()
+    {
+        var minilm = PackagedModels.All[PackagedModels.MiniLm];
+        using var session = LocalModelSession.Load(minilm);
+        var (first, second) = (string.Join(' ', Enumerable.Repeat("blood", 254)), string.Join(' ', Enumerable.Repeat("oxygen", 127)));
+
+        var (vector, tokens, lost) = session.Embed(first + " " + second);
+
+        Assert.Equal((256 + 129, 0), (tokens, lost));
+        var expected = new float[minilm.Settings.Dimensions];
+        TensorPrimitives.MultiplyAdd(session.Embed(first).Vector, 256, expected, expected);
+        TensorPrimitives.MultiplyAdd(session.Embed(second).Vector, 129, expected, expected);
+        Assert.Equal(1f, TensorPrimitives.CosineSimilarity<float>(expected, vector), 1e-4f);
     }
 
     [Fact]
@@ -180,7 +196,7 @@ public sealed class LocalModelTests
                 var ids = row.RootElement.GetProperty("input_ids").EnumerateArray().Select(id => id.GetInt64());
                 var expected = row.RootElement.GetProperty("embedding").EnumerateArray().Select(value => value.GetSingle()).ToArray();
 
-                Assert.True(ids.SequenceEqual(tokenizer.Tokenize(text).Ids), $"{text}: {string.Join(' ', tokenizer.Tokenize(text).Ids)}, expected {string.Join(' ', ids)}");
+                Assert.True(ids.SequenceEqual(tokenizer.Tokenize(text).Windows[0]), $"{text}: {string.Join(' ', tokenizer.Tokenize(text).Windows[0])}, expected {string.Join(' ', ids)}");
                 Assert.True(TensorPrimitives.CosineSimilarity<float>(expected, session.Embed(text).Vector) >= 0.9999f, text);
             }
         }

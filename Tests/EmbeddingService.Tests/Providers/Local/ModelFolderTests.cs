@@ -12,7 +12,7 @@ public sealed class ModelFolderTests
 
         var settings = ModelFolder.Open(tiny.Folder).Settings;
 
-        Assert.Equal((TinyModel.Dimensions, 7, Pooling.FirstToken, true), (settings.Dimensions, settings.MaxTokens, settings.Pooling, settings.Normalized));
+        Assert.Equal((TinyModel.Dimensions, 7, Pooling.FirstToken, true), (settings.Dimensions, settings.Window, settings.Pooling, settings.Normalized));
         Assert.Equal(("Find: ", "Text: "), (settings.QueryPrompt, settings.DocumentPrompt));
     }
 

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
-namespace RagPlatform.AppHost.Tests;
+namespace RagPlatform.Lab.Bench;
 
 /// <summary>One span as it was sent.</summary>
 /// <param name="Service">The service's name.</param>

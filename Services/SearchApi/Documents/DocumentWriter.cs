@@ -18,15 +18,15 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
         await WaitAsync(workspaceId, await documents.PutAsync(workspaceId, inputs, cancellationToken), context, cancellationToken);
 
     /// <summary>Puts a document if it is as the caller demands.</summary>
-    /// <param name="expected">The revision that it must have, <see cref="DocumentStore.Absent"/>, or null for anything.</param>
+    /// <param name="condition">What the stored document must be; null for anything.</param>
     /// <returns>What was done, whether nothing that was to be waited for is still under way, and whether it is new; null when it is not as demanded.</returns>
     /// <inheritdoc cref="PutAsync(int, IReadOnlyList{DocumentInput}, HttpContext, CancellationToken)"/>
 #pragma warning disable CS1573 // The other parameters are those of the overload.
     public async Task<(DocumentWrite Write, bool Complete, bool Created)?> PutAsync(
-        int workspaceId, DocumentInput input, long? expected, HttpContext context, CancellationToken cancellationToken)
+        int workspaceId, DocumentInput input, DocumentCondition? condition, HttpContext context, CancellationToken cancellationToken)
 #pragma warning restore CS1573
     {
-        if (await documents.PutAsync(workspaceId, input, expected, cancellationToken) is not { } row)
+        if (await documents.PutAsync(workspaceId, input, condition, cancellationToken) is not { } row)
         {
             return null;
         }
@@ -35,18 +35,20 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
         return (writes[0], complete, row.Created);
     }
 
-    /// <summary>Deletes a document.</summary>
-    /// <returns>Null when there is none of that id; else whether nothing that was to be waited for is still under way.</returns>
-    public async Task<bool?> DeleteAsync(int workspaceId, string id, HttpContext context, CancellationToken cancellationToken)
+    /// <summary>Deletes a document if it is as the caller demands.</summary>
+    /// <returns>What became of it, and whether nothing that was to be waited for is still under way.</returns>
+    public async Task<(DocumentDeletion Deletion, bool Complete)> DeleteAsync(
+        int workspaceId, string id, DocumentCondition? condition, HttpContext context, CancellationToken cancellationToken)
     {
-        if (!await documents.DeleteAsync(workspaceId, id, cancellationToken))
+        var deletion = await documents.DeleteAsync(workspaceId, id, condition, cancellationToken);
+        if (deletion != DocumentDeletion.Done)
         {
-            return null;
+            return (deletion, true);
         }
 
         workspaces.Invalidate(workspaceId);
         var states = await WaitForStatesAsync(workspaceId, [id], context, cancellationToken);
-        return states is null || states.Values.All(IndexingWaiter.IsFinal);
+        return (deletion, states is null || states.Values.All(IndexingWaiter.IsFinal));
     }
 
     private async Task<(IReadOnlyList<DocumentWrite> Writes, bool Complete)> WaitAsync(

@@ -215,7 +215,10 @@ internal sealed partial class DocumentIndexer(
     {
         try
         {
-            return _chunkers.GetOrAdd(source.Chunking, static settings => new Chunker(settings)).Split(source.Text!);
+            var chunker = _chunkers.GetOrAdd(source.Chunking, static settings => new Chunker(settings));
+
+            // Without a text, what a document says is its title.
+            return chunker.Split(source.Text!) is { Count: > 0 } passages ? passages : chunker.Split(source.Title);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {

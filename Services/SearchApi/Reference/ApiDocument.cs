@@ -86,7 +86,7 @@ internal static class ApiDocument
                 Name = conditional.Header,
                 In = ParameterLocation.Header,
                 Description = conditional.Header == "If-Match"
-                    ? "The ETag that the document must have, so that no other's write is lost; 'If-None-Match: *' when it must be new."
+                    ? "The ETag that the document must have, or several, or '*' for any, so that no other's write is lost. On a put also 'If-None-Match: *': it must be new."
                     : "The ETag that is known already: 304 when it is still the newest.",
                 Schema = new OpenApiSchema { Type = JsonSchemaType.String },
             });
@@ -107,8 +107,21 @@ internal static class ApiDocument
             content["application/json"].Example = example.Json;
         }
 
+        // Every endpoint has a limit of requests, and every body one of its size.
+        operation.Responses ??= [];
+        operation.Responses.TryAdd("429", Problem("Too many requests: Retry-After says when to try again."));
+        if (operation.RequestBody is not null)
+        {
+            operation.Responses.TryAdd("413", Problem("The body is larger than Limits:MaxRequestBodyBytes allows."));
+        }
+
         if (operation.Responses is { } responses)
         {
+            if (operation.RequestBody is not null && responses.TryGetValue("503", out var problem))
+            {
+                responses.TryAdd("413", new OpenApiResponse { Description = "Content Too Large", Content = problem.Content?.ToDictionary() });
+            }
+
             operation.Responses = [];
             foreach (var (status, response) in responses.OrderBy(r => r.Key, StringComparer.Ordinal))
             {
@@ -118,6 +131,15 @@ internal static class ApiDocument
 
         return Task.CompletedTask;
     }
+
+    private static OpenApiResponse Problem(string description) => new()
+    {
+        Description = description,
+        Content = new Dictionary<string, OpenApiMediaType>
+        {
+            ["application/problem+json"] = new() { Schema = new OpenApiSchemaReference("ProblemDetails") },
+        },
+    };
 }
 
 /// <summary>Marks writes that follow <c>Prefer: wait=N</c>.</summary>

@@ -32,7 +32,7 @@ public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDat
         var embedded = worker.Embedded.Count;
         Assert.Equal(Expected(text).Count + 2, embedded);
 
-        // An edit costs what changed, a deletion and an emptied document leave nothing.
+        // An edit costs what changed, a deletion leaves nothing, and of an emptied document there is its title.
         var edited = text.Replace("of paragraph 20 says", "of the twentieth paragraph says", StringComparison.Ordinal);
         await workspace.PutAsync(("a", edited), ("b", ""));
         await workspace.DeleteAsync("c");
@@ -40,9 +40,28 @@ public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDat
 
         Assert.Equal(Expected(edited), await workspace.ReadIndexAsync("a"));
         Assert.InRange(worker.Embedded.Count - embedded, 1, 3);
-        Assert.Equal(Expected(edited).Count, await workspace.CountAsync("chunks"));
-        Assert.Equal(Expected(edited).Count, await workspace.CountAsync(workspace.Space.VectorTable));
+        Assert.Equal(Expected(edited).Count + 1, await workspace.CountAsync("chunks"));
+        Assert.Equal(Expected(edited).Count + 1, await workspace.CountAsync(workspace.Space.VectorTable));
         Assert.Equal(2, await workspace.CountAsync("indexed_documents"));
+    }
+
+    [Fact]
+    public async Task Put_TitleWithoutText_IsThePassageUntilThereIsAText()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var workspace = await TestWorkspace.CreateAsync(database, "titles");
+        var documents = new DocumentStore(database.DataSource);
+        foreach (var (title, text, expected) in new[]
+        {
+            ("Holiday calendar", " \n", new[] { "Holiday calendar" }), ("Calendar of holidays", " \n", ["Calendar of holidays"]),
+            ("Calendar of holidays", "May 1", ["May 1"]), ("Holidays", "May 1", ["May 1"]), ("", "", []),
+        })
+        {
+            await documents.PutAsync(workspace.Id, [new("a", title, text, "{}", 1)], TestContext.Current.CancellationToken);
+            await WorkerHost.WaitUntilIdleAsync(database);
+
+            Assert.Equal(expected, await workspace.ReadIndexAsync("a"));
+        }
     }
 
     [Fact]

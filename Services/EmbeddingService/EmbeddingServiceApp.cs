@@ -1,5 +1,7 @@
+using Microsoft.Extensions.Options;
 using RagPlatform.Contracts;
 using RagPlatform.EmbeddingService.Operations;
+using RagPlatform.EmbeddingService.Registry;
 using RagPlatform.EmbeddingService.Wire;
 using RagPlatform.ServiceDefaults;
 using RagPlatform.ServiceDefaults.Auth;
@@ -38,6 +40,7 @@ public static class EmbeddingServiceApp
         builder.Services.ConfigureHttpJsonOptions(json => WireRules.Apply(json.SerializerOptions));
         builder.Services.Configure<RefusalOptions>(refusal => refusal.Write = ErrorWriter.WriteAsync);
         builder.AddEmbedding();
+        builder.Services.AddCors();
 
         var app = builder.Build();
         app.UseMiddleware<ErrorMiddleware>();
@@ -49,6 +52,11 @@ public static class EmbeddingServiceApp
             return next(context);
         });
         app.UseRouting();
+        if (app.Services.GetRequiredService<IOptions<EmbeddingOptions>>().Value.AllowedOrigins is { Count: > 0 } origins)
+        {
+            app.UseCors(policy => policy.WithOrigins([.. origins]).AllowAnyHeader().AllowAnyMethod().WithExposedHeaders(EmbeddingHeaders.Space, EmbeddingHeaders.Truncated));
+        }
+
         app.UseAuthentication();
         app.UseAuthorization();
         app.UseKnownParameters();

@@ -185,6 +185,23 @@ public sealed class EmbeddingEndpointsTests
         Assert.Equal((200, 200, 404), ((int)without.StatusCode, (int)other.StatusCode, (int)unknown.StatusCode));
     }
 
+    [Theory]
+    [InlineData("https://app.example.org", "https://app.example.org")]
+    [InlineData("https://other.example.org", null)]
+    public async Task Preflight_OfAPage_IsAnsweredForConfiguredOriginsOnly(string origin, string? allowed)
+    {
+        await using var gateway = await TestGateway.StartAsync(null, ("Embedding:AllowedOrigins:0", "https://app.example.org"));
+        using var request = new HttpRequestMessage(HttpMethod.Options, "/v1/embeddings");
+        request.Headers.Add("Origin", origin);
+        request.Headers.Add("Access-Control-Request-Method", "POST");
+        request.Headers.Add("Access-Control-Request-Headers", "authorization,content-type");
+
+        using var response = await gateway.Client.SendAsync(request, Token);
+
+        Assert.Equal(204, (int)response.StatusCode);
+        Assert.Equal(allowed, response.Headers.TryGetValues("Access-Control-Allow-Origin", out var values) ? values.Single() : null);
+    }
+
     [Fact]
     public async Task Post_Tei_AnswersNothingButVectors()
     {

@@ -75,7 +75,11 @@ public static class IndexingWorkerApp
         services.AddSingleton<DocumentIndexer>();
         services.AddSingleton<TaskSignal>();
         services.AddSingleton<ControlSignal>();
-        services.AddSingleton<IdlePace>();
+        services.AddSingleton(provider =>
+        {
+            var listener = provider.GetRequiredService<NotificationListener>();
+            return new IdlePace(() => listener.Hears, provider.GetRequiredService<TimeProvider>());
+        });
         services.AddHostedService<Maintenance>();
         services.AddHostedService<LeaseKeeper>();
         services.AddHostedService<TaskListener>();

@@ -24,10 +24,12 @@ public sealed class NotificationListener(NpgsqlDataSource dataSource)
     private const string UnlistenSql = "UNLISTEN *";
 
     // A notification of our own, sent over another connection, that has to come back: a listener on a server connection that it does not keep hears nothing.
-    private static readonly TimeSpan s_echoLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_echoInterval = TimeSpan.FromSeconds(30);
 
     private volatile bool _hears;
+
+    /// <summary>How long a notification of our own may take to come back.</summary>
+    internal TimeSpan EchoLimit { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
     /// Whether notifications arrive: it listens, and heard one that it sent itself, half a minute ago at most. Whoever waits for one may poll seldom then.
@@ -114,7 +116,7 @@ public sealed class NotificationListener(NpgsqlDataSource dataSource)
             {
                 (sent, heard) = (Guid.NewGuid().ToString("n"), false);
                 await EchoAsync(sent, cancellationToken);
-                await WaitAsync(connection, s_echoLimit, () => heard, cancellationToken);
+                await WaitAsync(connection, EchoLimit, () => heard, cancellationToken);
                 _hears = heard;
                 await WaitAsync(connection, s_echoInterval, () => false, cancellationToken);
             }
@@ -143,7 +145,7 @@ public sealed class NotificationListener(NpgsqlDataSource dataSource)
     private async Task EchoAsync(string payload, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(EchoSql);
-        command.CommandTimeout = (int)s_echoLimit.TotalSeconds;
+        command.CommandTimeout = 5;
         command.Parameters.Add(new() { Value = payload });
         await command.ExecuteNonQueryAsync(cancellationToken);
     }

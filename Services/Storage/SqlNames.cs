@@ -17,7 +17,7 @@ public static partial class SqlNames
     private const int MaxRemembered = 2_000;
 
     /// <summary>Characters of a statement that tell it apart from others: the start of a constant, up to its first placeholder.</summary>
-    private const int MinPrefix = 12;
+    private const int MinPrefix = 24;
 
     private static readonly Lazy<(FrozenDictionary<string, string> Whole, IReadOnlyList<(string Start, string Name)> Starts)> s_names = new(Read);
     private static readonly ConcurrentDictionary<string, string> s_remembered = new(StringComparer.Ordinal);
@@ -66,12 +66,17 @@ public static partial class SqlNames
                 }
 
                 var name = $"{type.Name}.{field.Name[..^Suffix.Length]}";
-                whole.TryAdd(sql, name);
+                if (!whole.TryAdd(sql, name))
+                {
+                    // Two stores have the same statement: which of them sends it cannot be seen.
+                    name = whole[sql] = name[(type.Name.Length + 1)..];
+                }
+
                 var placeholder = sql.IndexOf('{', StringComparison.Ordinal);
                 var start = placeholder < 0 ? sql : sql[..placeholder];
                 if (start.Length >= MinPrefix)
                 {
-                    starts.TryAdd(start, name);
+                    starts[start] = starts.TryGetValue(start, out var other) && other != name ? name[(name.IndexOf('.', StringComparison.Ordinal) + 1)..] : name;
                 }
             }
         }

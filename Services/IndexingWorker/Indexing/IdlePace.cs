@@ -6,7 +6,9 @@ namespace RagPlatform.IndexingWorker.Indexing;
 /// Lets those who look for work now and then look less and less often while there is none. Whatever makes work (a change of a document, a wish of an
 /// operator) stirs all of them. Where no notification arrives, nothing stirs, and they look as often as ever.
 /// </summary>
-internal sealed class IdlePace(NotificationListener listener, TimeProvider time)
+/// <param name="hears">Whether notifications arrive: <see cref="NotificationListener.Hears"/>.</param>
+/// <param name="time">The clock.</param>
+internal sealed class IdlePace(Func<bool> hears, TimeProvider time)
 {
     /// <summary>How many times the interval the longest rest is.</summary>
     public const int Slowest = 15;
@@ -14,7 +16,7 @@ internal sealed class IdlePace(NotificationListener listener, TimeProvider time)
     private TaskCompletionSource _stirred = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Whether rests may be long.</summary>
-    public bool MayRest => listener.Hears;
+    public bool MayRest => hears();
 
     /// <summary>Completes when something happens. Take it before looking for work, so that nothing falls between.</summary>
     public Task Next => Volatile.Read(ref _stirred).Task;

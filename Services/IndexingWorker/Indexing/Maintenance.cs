@@ -18,6 +18,7 @@ internal sealed partial class Maintenance(
     TokenCalibration tokens,
     TokenRatioStore ratios,
     SchemaMigrator migrator,
+    IdlePace pace,
     IOptions<IndexingOptions> options,
     TimeProvider time,
     ILogger<Maintenance> logger) : BackgroundService
@@ -98,12 +99,13 @@ internal sealed partial class Maintenance(
 
     private async Task RepeatAsync(Func<CancellationToken, Task<bool>> step, CancellationToken cancellationToken)
     {
+        var intervals = 1;
         while (true)
         {
-            if (!await step(cancellationToken))
-            {
-                await Task.Delay(options.Value.MaintenanceInterval, time, cancellationToken);
-            }
+            var stirred = pace.Next;
+            intervals = await step(cancellationToken)
+                ? 1
+                : await pace.RestAsync(stirred, options.Value.MaintenanceInterval, intervals, cancellationToken);
         }
     }
 

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Internal;
 using Microsoft.Extensions.Options;
+using RagPlatform.ServiceDefaults.Connections;
 
 namespace RagPlatform.ServiceDefaults.Auth;
 
@@ -15,10 +16,12 @@ internal sealed class ApiKeyGrants : IDisposable
     private readonly IApiKeyStore? _store;
     private readonly TimeSpan _duration;
     private readonly MemoryCache _cache;
+    private readonly TimeProvider _time;
 
     public ApiKeyGrants(IOptions<AuthOptions> options, TimeProvider time, IApiKeyStore? store = null)
     {
         _store = store;
+        _time = time;
         _duration = options.Value.KeyCacheDuration;
         _cache = new(new MemoryCacheOptions { SizeLimit = MaxEntries, Clock = new Clock(time) });
     }
@@ -34,7 +37,7 @@ internal sealed class ApiKeyGrants : IDisposable
         var hash = AdminKey.Hash(presented);
         if (_duration <= TimeSpan.Zero)
         {
-            return await _store.FindAsync(hash, cancellationToken);
+            return await FindAsync(_store, hash, cancellationToken);
         }
 
         var entryKey = Convert.ToHexString(hash);
@@ -43,10 +46,13 @@ internal sealed class ApiKeyGrants : IDisposable
             return known;
         }
 
-        var grant = await _store.FindAsync(hash, cancellationToken);
+        var grant = await FindAsync(_store, hash, cancellationToken);
         _cache.Set(entryKey, grant, new MemoryCacheEntryOptions { AbsoluteExpirationRelativeToNow = _duration, Size = 1 });
         return grant;
     }
+
+    private Task<ApiKeyGrant?> FindAsync(IApiKeyStore store, byte[] hash, CancellationToken cancellationToken) =>
+        DatabaseDeadline.WaitAsync(token => store.FindAsync(hash, token).AsTask(), DatabaseDeadline.Short, _time, cancellationToken);
 
     public void Dispose() => _cache.Dispose();
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -72,6 +73,9 @@ public static class PostgresExtensions
                 dataSource.UseVector();
                 configureDataSource?.Invoke(dataSource);
             });
+        builder.Services.TryAddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton<DatabaseCondition>();
+        builder.Services.AddSingleton<PostgresHealthCheck>();
         builder.Services.AddHealthChecks().AddCheck<PostgresHealthCheck>(
             CheckName, HealthStatus.Unhealthy, tags: [], timeout: s_checkTimeout);
         return builder;
@@ -79,19 +83,25 @@ public static class PostgresExtensions
 }
 
 /// <summary>Asks PostgreSQL for an answer: a connection that comes from the pool says nothing about the server.</summary>
-internal sealed class PostgresHealthCheck(NpgsqlDataSource dataSource) : IHealthCheck
+internal sealed class PostgresHealthCheck(NpgsqlDataSource dataSource, DatabaseCondition condition, TimeProvider time) : IHealthCheck
 {
+    // A server that is frozen does not answer that it does not answer: whoever asks knows after this time.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
+
     // The empty statement: a round trip that needs no plan, no snapshot and no rights.
     private const string EmptyStatement = ";";
+
+    private readonly Lock _lock = new();
+    private Task _asking = Task.CompletedTask;
 
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            await using var command = dataSource.CreateCommand(EmptyStatement);
-            command.CommandTimeout = 2;
-            await command.ExecuteNonQueryAsync(cancellationToken);
-            return HealthCheckResult.Healthy();
+            await Asking().WaitAsync(s_patience, time, cancellationToken);
+            return condition.IsDiskFull
+                ? HealthCheckResult.Degraded("PostgreSQL's disk is full: nothing can be written, what only reads goes on.")
+                : HealthCheckResult.Healthy();
         }
         catch (PostgresException exception)
         {
@@ -102,5 +112,21 @@ internal sealed class PostgresHealthCheck(NpgsqlDataSource dataSource) : IHealth
         {
             return new(context.Registration.FailureStatus, "PostgreSQL does not answer.");
         }
+    }
+
+    // One question at a time: while there is no answer to it, more of them would take the pool's connections.
+    private Task Asking()
+    {
+        lock (_lock)
+        {
+            return _asking = _asking.IsCompleted ? AskAsync() : _asking;
+        }
+    }
+
+    private async Task AskAsync()
+    {
+        await using var command = dataSource.CreateCommand(EmptyStatement);
+        command.CommandTimeout = 2;
+        await command.ExecuteNonQueryAsync(CancellationToken.None);
     }
 }

@@ -72,6 +72,9 @@ public sealed class PostgresOptions : IValidatableObject
         Apply(() => target.ConnectionIdleLifetime = (int)IdleLifetime.TotalSeconds, "connectionidlelifetime");
         Apply(() => target.Timeout = (int)ConnectTimeout.TotalSeconds, "timeout");
         Apply(() => target.CommandTimeout = (int)CommandTimeout.TotalSeconds, "commandtimeout");
+
+        // How long a command that was cancelled may still take before its connection is closed. Milliseconds.
+        Apply(() => target.CancellationTimeout = 500, "cancellationtimeout");
         Apply(() => target.TcpKeepAlive = true, "tcpkeepalive");
         Apply(() => target.TcpKeepAliveTime = (int)KeepAlive.TotalSeconds, "tcpkeepalivetime");
         Apply(() => target.MaxAutoPrepare = MaxAutoPrepare, "maxautoprepare");

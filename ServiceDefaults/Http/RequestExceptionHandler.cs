@@ -11,7 +11,7 @@ namespace RagPlatform.ServiceDefaults.Http;
 /// <c>Retry-After</c>, a caller that left gets nothing. Everything else is 500 without details.
 /// </summary>
 internal sealed partial class RequestExceptionHandler(
-    IProblemDetailsService problems, ILogger<RequestExceptionHandler> logger) : IExceptionHandler
+    IProblemDetailsService problems, ILogger<RequestExceptionHandler> logger, DatabaseCondition? database = null) : IExceptionHandler
 {
     private const int RetryAfterSeconds = 2;
 
@@ -23,6 +23,7 @@ internal sealed partial class RequestExceptionHandler(
             return true;
         }
 
+        database?.Note(exception);
         if (Describe(context, exception) is not { } problem)
         {
             LogFailed(logger, context.Request.Method, context.GetEndpoint()?.DisplayName ?? "(no endpoint)", exception);

@@ -20,6 +20,11 @@ public sealed class IndexingOptions
     [Range(1, 10_000)]
     public int DocumentsInWork { get; set; } = 256;
 
+    /// <summary>The memory that documents in work may take, in MiB: texts, passages and vectors, as estimated by the lengths of the texts.</summary>
+    /// <value>16 to 1,000,000. The default is 256. A document that is larger is worked on alone.</value>
+    [Range(16, 1_000_000)]
+    public int WorkMemory { get; set; } = 256;
+
     /// <summary>Tasks of one claim, at most.</summary>
     /// <value>1 to 1,000. The default is 64.</value>
     [Range(1, 1_000)]

@@ -63,6 +63,7 @@ public static class IndexingWorkerApp
         services.AddSingleton<IndexingMetrics>();
         services.AddSingleton<WorkerIdentity>();
         services.AddSingleton<TasksInWork>();
+        services.AddSingleton<WorkMemory>();
         services.AddSingleton<TokenCalibration>();
         services.AddSingleton<EmbeddingBatcher>();
         services.AddSingleton<WriteDocuments>(provider =>

@@ -18,7 +18,7 @@ internal static class ImportCommand
     public static Command Create(CliContext context)
     {
         var file = new Argument<string>("file") { Description = "A file of rag export." };
-        var workspace = WorkspaceOptions.Name();
+        var workspace = WorkspaceOptions.Name(context);
         var command = new Command(
             "import", "Put exported documents into a workspace. Vectors of the workspace's own space are taken over, others are computed anew.")
         {

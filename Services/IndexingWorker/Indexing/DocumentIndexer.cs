@@ -19,11 +19,13 @@ internal sealed class WorkerIdentity
 internal sealed partial class DocumentIndexer(
     TaskQueue queue,
     WorkspaceRestStore rests,
+    DatabaseCondition database,
     IndexStore store,
     EmbeddingBatcher batcher,
     IndexCommitter committer,
     WorkerIdentity identity,
     TasksInWork inWork,
+    WorkMemory memory,
     IOptions<IndexingOptions> options,
     IndexingMetrics metrics,
     TimeProvider time,
@@ -32,8 +34,15 @@ internal sealed partial class DocumentIndexer(
     // Claims without any end of the work: the process died with it in hand, again and again.
     private const int MaxClaims = 10;
 
+    // Claims that ended because the database took too long: then it is the document's own fault, and costs it an attempt.
+    private const int MaxTimeouts = 4;
+
     // Documents whose texts are in memory before the first of them is cut.
     private const int LoadSize = 16;
+
+    // Characters that are a document of their own for loading.
+    private const int LargeText = 100_000;
+    private static readonly TimeSpan s_noRoom = TimeSpan.FromSeconds(2);
 
     private readonly ConcurrentDictionary<ChunkingRow, Chunker> _chunkers = [];
     private readonly ConcurrentDictionary<int, bool> _resting = [];
@@ -45,22 +54,52 @@ internal sealed partial class DocumentIndexer(
     public async Task ProcessAsync(IReadOnlyList<IndexTask> tasks, CancellationToken cancellationToken)
     {
         var running = new List<Task>(tasks.Count);
-        foreach (var slice in tasks.Chunk(LoadSize))
+        foreach (var slice in tasks.Where(t => t.Length < LargeText).Chunk(LoadSize))
         {
-            try
-            {
-                running.AddRange(await BeginAsync(slice, cancellationToken));
-            }
-            catch (Exception e)
-            {
-                foreach (var task in slice)
-                {
-                    running.Add(EndAsync(task, e, cancellationToken));
-                }
-            }
+            running.Add(RunAsync(slice, cancellationToken));
+        }
+
+        foreach (var task in tasks.Where(t => t.Length >= LargeText))
+        {
+            running.Add(RunAsync([task], cancellationToken));
         }
 
         await Task.WhenAll(running);
+    }
+
+    private async Task RunAsync(IndexTask[] tasks, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var admitted = new List<IndexTask>(tasks.Length);
+            foreach (var task in tasks)
+            {
+                if (await memory.TryTakeAsync(task, cancellationToken))
+                {
+                    admitted.Add(task);
+                    continue;
+                }
+
+                metrics.Discarded("memory");
+                await queue.ReleaseAsync(identity.Id, [task], Jitter(s_noRoom), cancellationToken);
+                End(task);
+            }
+
+            await Task.WhenAll(admitted.Count > 0 ? await BeginAsync([.. admitted], cancellationToken) : []);
+        }
+        catch (Exception e)
+        {
+            foreach (var task in tasks.Where(inWork.Contains))
+            {
+                await EndAsync(task, e, cancellationToken);
+            }
+        }
+    }
+
+    private void End(IndexTask task)
+    {
+        memory.Free(task);
+        inWork.Remove(task);
     }
 
     private async Task<List<Task>> BeginAsync(IndexTask[] tasks, CancellationToken cancellationToken)
@@ -72,7 +111,7 @@ internal sealed partial class DocumentIndexer(
         if (idle.Count > 0)
         {
             await queue.FinishAsync(identity.Id, idle, cancellationToken);
-            idle.ForEach(inWork.Remove);
+            idle.ForEach(End);
         }
 
         foreach (var group in work.GroupBy(s => s.Space))
@@ -176,7 +215,10 @@ internal sealed partial class DocumentIndexer(
     {
         try
         {
-            return _chunkers.GetOrAdd(source.Chunking, static settings => new Chunker(settings)).Split(source.Text!);
+            var chunker = _chunkers.GetOrAdd(source.Chunking, static settings => new Chunker(settings));
+
+            // Without a text, what a document says is its title.
+            return chunker.Split(source.Text!) is { Count: > 0 } passages ? passages : chunker.Split(source.Title);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
@@ -204,6 +246,11 @@ internal sealed partial class DocumentIndexer(
     {
         try
         {
+            if (failure is not null)
+            {
+                database.Note(failure);
+            }
+
             switch (failure)
             {
                 case null:
@@ -238,6 +285,26 @@ internal sealed partial class DocumentIndexer(
                 case DocumentFailedException e:
                     await FailAsync(task, e.Cause, e.Message, cancellationToken);
                     break;
+                case PostgresException { SqlState: PostgresErrorCodes.QueryCanceled }:
+                    // The server's own limit of a statement. One that does not answer at all is away.
+                    LogDatabase(failure.Message);
+                    metrics.Discarded("timeout");
+                    if (task.Claims >= MaxTimeouts)
+                    {
+                        await FailAsync(task, "timeout", $"PostgreSQL took too long for it {task.Claims} times.", cancellationToken);
+                    }
+                    else
+                    {
+                        await queue.ReleaseAsync(identity.Id, [task], Jitter(options.Value.Cooldown) * task.Claims, true, cancellationToken);
+                    }
+
+                    break;
+                case OutOfMemoryException:
+                    // Whoever asked for the last byte need not be the one who took the others.
+                    LogDatabase(failure.Message);
+                    metrics.Discarded("memory");
+                    await queue.ReleaseAsync(identity.Id, [task], Jitter(options.Value.Cooldown) * task.Claims, true, cancellationToken);
+                    break;
                 case NpgsqlException and not PostgresException:
                 case var _ when DatabaseFailure.IsTransient(failure):
                     LogDatabase(failure.Message);
@@ -264,7 +331,7 @@ internal sealed partial class DocumentIndexer(
         }
         finally
         {
-            inWork.Remove(task);
+            End(task);
         }
     }
 

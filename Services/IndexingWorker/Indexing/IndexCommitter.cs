@@ -10,8 +10,8 @@ internal delegate Task<IReadOnlyList<IndexOutcome>> WriteDocuments(
 
 /// <summary>
 /// Writes finished documents. With nothing under way a document is written at once; what finishes meanwhile is written together, so that a
-/// backlog of small documents does not pay for a commit each. Urgent documents go first and find a transaction that is kept for them;
-/// workspaces take turns, document by document.
+/// backlog of small documents does not pay for a commit each. Urgent documents go first and find a transaction that is kept for them, small ones find one
+/// that large ones do not take; workspaces take turns, document by document.
 /// </summary>
 internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
 {
@@ -24,15 +24,20 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
     // One for what is of low priority, two for everything: who edits does not wait for a backfill's transactions.
     private const int MaxTransactions = 3;
     private const int MaxLowTransactions = 2;
+    private const int MaxLargeTransactions = 2;
     private const short LowPriority = 0;
+
+    // Passages of a document that is written for seconds.
+    private const int LargeDocument = 500;
 
     // A document waits for the transactions before it. Where each row costs much, as in a table with an HNSW index, they have to be small.
     private static readonly TimeSpan s_transaction = TimeSpan.FromMilliseconds(250);
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<(int Space, int Workspace, short Priority), Lane> _lanes = [];
+    private readonly Dictionary<(int Space, int Workspace, short Priority, bool Large), Lane> _lanes = [];
     private int _running;
     private int _runningLow;
+    private int _runningLarge;
     private int _chunks = MaxChunks;
     private long _turns;
 
@@ -43,7 +48,7 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
         var item = new Item(space, document, cancellationToken);
         lock (_lock)
         {
-            var key = (space.SpaceId, document.Task.WorkspaceId, document.Task.Priority);
+            var key = (space.SpaceId, document.Task.WorkspaceId, document.Task.Priority, document.Chunks.Count >= LargeDocument);
             if (!_lanes.TryGetValue(key, out var lane))
             {
                 _lanes.Add(key, lane = new());
@@ -60,32 +65,33 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
     {
         while (_running < MaxTransactions && First() is { } first)
         {
-            var low = first.Priority <= LowPriority;
-            if (low && _runningLow == MaxLowTransactions)
-            {
-                return;
-            }
-
-            var batch = Take(first.Space, first.Priority);
+            var (low, large) = (first.Priority <= LowPriority, first.Large);
+            var batch = Take(first.Space, first.Priority, large);
             _running++;
             _runningLow += low ? 1 : 0;
-            _ = RunAsync(batch, low);
+            _runningLarge += large ? 1 : 0;
+            _ = RunAsync(batch, low, large);
         }
     }
 
-    // The most urgent, and of those the one that was served longest ago.
-    private (int Space, int Workspace, short Priority)? First() => _lanes.Count == 0
-        ? null
-        : _lanes.MinBy(lane => (-lane.Key.Priority, lane.Value.Served)).Key;
+    // The most urgent for which there is a transaction, and of those the one that was served longest ago.
+    private (int Space, int Workspace, short Priority, bool Large)? First()
+    {
+        var open = _lanes.Where(lane => (lane.Key.Priority > LowPriority || _runningLow < MaxLowTransactions)
+            && (!lane.Key.Large || _runningLarge < MaxLargeTransactions));
+        return open.Select(lane => (lane.Key, Rank: (-lane.Key.Priority, lane.Value.Served))).DefaultIfEmpty().MinBy(lane => lane.Rank) is { Key.Space: > 0 } first
+            ? first.Key
+            : null;
+    }
 
     // A document from each workspace in turn: all of one priority, so that none waits for what is less urgent.
-    private List<Item> Take(int space, short priority)
+    private List<Item> Take(int space, short priority, bool large)
     {
         var batch = new List<Item>();
         var chunks = 0;
         var held = new HashSet<long>();
-        var turns = new Queue<KeyValuePair<(int Space, int Workspace, short Priority), Lane>>(
-            _lanes.Where(lane => lane.Key.Space == space && lane.Key.Priority == priority).OrderBy(lane => lane.Value.Served));
+        var turns = new Queue<KeyValuePair<(int Space, int Workspace, short Priority, bool Large), Lane>>(
+            _lanes.Where(lane => lane.Key.Space == space && lane.Key.Priority == priority && lane.Key.Large == large).OrderBy(lane => lane.Value.Served));
         while (batch.Count < MaxDocuments && (batch.Count == 0 || chunks < _chunks) && turns.TryDequeue(out var next))
         {
             // The same document again: in a transaction of its own, and nothing of its workspace before it.
@@ -111,7 +117,7 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
         return batch;
     }
 
-    private async Task RunAsync(List<Item> batch, bool low)
+    private async Task RunAsync(List<Item> batch, bool low, bool large)
     {
         // Off the caller's lock.
         await Task.Yield();
@@ -127,6 +133,7 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
             {
                 _running--;
                 _runningLow -= low ? 1 : 0;
+                _runningLarge -= large ? 1 : 0;
                 Adapt(batch.Sum(item => item.Document.Chunks.Count), elapsed);
                 Pump();
             }

@@ -25,6 +25,9 @@ internal sealed class TasksInWork(TaskSignal signal)
         }
     }
 
+    /// <summary>Whether a task has not ended.</summary>
+    public bool Contains(IndexTask task) => _tasks.ContainsKey(task);
+
     /// <summary>Ends when the task is not ours any more: what is done for it is not written.</summary>
     public CancellationToken TokenOf(IndexTask task) => _tasks.TryGetValue(task, out var source) ? source.Token : CancellationToken.None;
 

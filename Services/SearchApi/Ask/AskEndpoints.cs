@@ -61,7 +61,7 @@ internal static class AskEndpoints
 
         try
         {
-            return await search.SearchAsync(query, cancellationToken) is { } found
+            return await search.SearchAsync(query, workspace.ArrivedAt, cancellationToken) is { } found
                 ? TypedResults.ServerSentEvents(AskStream.StreamAsync(request.Question, found.Hits, options.Value, context.RequestAborted))
                 : ApiProblems.NotFound("workspace", workspace.Row.Name);
         }

@@ -1,12 +1,16 @@
 using RagPlatform.Contracts;
 using RagPlatform.SearchApi.Workspaces;
+using RagPlatform.ServiceDefaults.Connections;
 using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi.Documents;
 
 /// <summary>Writes documents, and waits until they are searchable where the caller prefers that.</summary>
-internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter waiter, WorkspaceCache workspaces)
+internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter waiter, WorkspaceCache workspaces, TimeProvider time)
 {
+    // On top of what any statement may take: a large batch takes seconds.
+    private const int CharactersPerSecond = 500_000;
+
     /// <summary>Puts documents in one transaction.</summary>
     /// <param name="workspaceId">The workspace.</param>
     /// <param name="inputs">Documents with different ids, checked.</param>
@@ -15,7 +19,11 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
     /// <returns>What was done, in the order of the inputs, and whether nothing that was to be waited for is still under way.</returns>
     public async Task<(IReadOnlyList<DocumentWrite> Writes, bool Complete)> PutAsync(
         int workspaceId, IReadOnlyList<DocumentInput> inputs, HttpContext context, CancellationToken cancellationToken) =>
-        await WaitAsync(workspaceId, await documents.PutAsync(workspaceId, inputs, cancellationToken), context, cancellationToken);
+        await WaitAsync(
+            workspaceId,
+            await DatabaseDeadline.WaitAsync(token => documents.PutAsync(workspaceId, inputs, token), LimitOf(inputs), time, cancellationToken),
+            context,
+            cancellationToken);
 
     /// <summary>Puts a document if it is as the caller demands.</summary>
     /// <param name="condition">What the stored document must be; null for anything.</param>
@@ -26,7 +34,8 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
         int workspaceId, DocumentInput input, DocumentCondition? condition, HttpContext context, CancellationToken cancellationToken)
 #pragma warning restore CS1573
     {
-        if (await documents.PutAsync(workspaceId, input, condition, cancellationToken) is not { } row)
+        if (await DatabaseDeadline.WaitAsync(
+            token => documents.PutAsync(workspaceId, input, condition, token), LimitOf([input]), time, cancellationToken) is not { } row)
         {
             return null;
         }
@@ -40,7 +49,8 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
     public async Task<(DocumentDeletion Deletion, bool Complete)> DeleteAsync(
         int workspaceId, string id, DocumentCondition? condition, HttpContext context, CancellationToken cancellationToken)
     {
-        var deletion = await documents.DeleteAsync(workspaceId, id, condition, cancellationToken);
+        var deletion = await DatabaseDeadline.WaitAsync(
+            token => documents.DeleteAsync(workspaceId, id, condition, token), DatabaseDeadline.Short * 2, time, cancellationToken);
         if (deletion != DocumentDeletion.Done)
         {
             return (deletion, true);
@@ -50,6 +60,10 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
         var states = await WaitForStatesAsync(workspaceId, [id], context, cancellationToken);
         return (deletion, states is null || states.Values.All(IndexingWaiter.IsFinal));
     }
+
+    private static TimeSpan LimitOf(IReadOnlyList<DocumentInput> inputs) =>
+        DatabaseDeadline.Short + TimeSpan.FromSeconds(inputs.Count / 100d)
+        + TimeSpan.FromSeconds(inputs.Sum(i => (long)i.Text.Length + (i.Chunks?.Sum(c => (long)c.Text.Length) ?? 0)) / (double)CharactersPerSecond);
 
     private async Task<(IReadOnlyList<DocumentWrite> Writes, bool Complete)> WaitAsync(
         int workspaceId, IReadOnlyList<DocumentWriteRow> rows, HttpContext context, CancellationToken cancellationToken)

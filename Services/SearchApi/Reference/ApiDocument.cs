@@ -107,6 +107,14 @@ internal static class ApiDocument
             content["application/json"].Example = example.Json;
         }
 
+        // Every endpoint has a limit of requests, and every body one of its size.
+        operation.Responses ??= [];
+        operation.Responses.TryAdd("429", Problem("Too many requests: Retry-After says when to try again."));
+        if (operation.RequestBody is not null)
+        {
+            operation.Responses.TryAdd("413", Problem("The body is larger than Limits:MaxRequestBodyBytes allows."));
+        }
+
         if (operation.Responses is { } responses)
         {
             if (operation.RequestBody is not null && responses.TryGetValue("503", out var problem))
@@ -123,6 +131,15 @@ internal static class ApiDocument
 
         return Task.CompletedTask;
     }
+
+    private static OpenApiResponse Problem(string description) => new()
+    {
+        Description = description,
+        Content = new Dictionary<string, OpenApiMediaType>
+        {
+            ["application/problem+json"] = new() { Schema = new OpenApiSchemaReference("ProblemDetails") },
+        },
+    };
 }
 
 /// <summary>Marks writes that follow <c>Prefer: wait=N</c>.</summary>

@@ -14,8 +14,14 @@ internal sealed class SearchDeadline : IDisposable
     /// <param name="timeout">How long it is until then.</param>
     /// <param name="time">The clock.</param>
     /// <param name="caller">Cancels earlier.</param>
-    public SearchDeadline(TimeSpan timeout, TimeProvider time, CancellationToken caller)
+    /// <param name="began">When waiting began, if that was before: a timestamp of the clock.</param>
+    public SearchDeadline(TimeSpan timeout, TimeProvider time, CancellationToken caller, long? began = null)
     {
+        if (began is { } earlier)
+        {
+            timeout = TimeSpan.FromTicks(Math.Max(TimeSpan.TicksPerMillisecond, (timeout - time.GetElapsedTime(earlier)).Ticks));
+        }
+
         _caller = caller;
         _over = new CancellationTokenSource(timeout, time);
         _linked = CancellationTokenSource.CreateLinkedTokenSource(_over.Token, caller);

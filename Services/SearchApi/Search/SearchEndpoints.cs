@@ -60,7 +60,7 @@ internal static class SearchEndpoints
 
         try
         {
-            return await search.SearchAsync(query, cancellationToken) switch
+            return await search.SearchAsync(query, workspace.ArrivedAt, cancellationToken) switch
             {
                 null => ApiProblems.NotFound("workspace", workspace.Row.Name),
                 { Generation: var generation } when generation < request.MinGeneration =>

@@ -20,13 +20,16 @@ internal sealed class SearchService(
     private static readonly TimeSpan s_generationStep = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Answers a search.</summary>
+    /// <param name="query">The search.</param>
+    /// <param name="arrivedAt">When the request arrived, as a timestamp; null for now. The deadline counts from there.</param>
+    /// <param name="cancellationToken">Cancels waiting.</param>
     /// <returns>The answer; null when the workspace does not exist any more. Without hits when it is older than the generation that was demanded.</returns>
     /// <exception cref="EmbeddingGatewayException">The query of a search by vector could not be embedded.</exception>
     /// <exception cref="SearchOverloadException">Too many wait already.</exception>
     /// <exception cref="TimeoutException">The deadline is over.</exception>
-    public async Task<SearchResponse?> SearchAsync(SearchQuery query, CancellationToken cancellationToken)
+    public async Task<SearchResponse?> SearchAsync(SearchQuery query, long? arrivedAt, CancellationToken cancellationToken)
     {
-        using var deadline = new SearchDeadline(options.Value.Timeout, time, cancellationToken);
+        using var deadline = new SearchDeadline(options.Value.Timeout, time, cancellationToken, arrivedAt);
         return await deadline.WaitAsync(AnswerAsync(query, deadline.Token));
     }
 

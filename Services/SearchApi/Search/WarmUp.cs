@@ -92,6 +92,10 @@ internal sealed partial class WarmUp(
                 }
             }
         }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The process ends.
+        }
         finally
         {
             signal.Raised -= OnRaised;

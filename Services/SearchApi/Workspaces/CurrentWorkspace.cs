@@ -10,7 +10,9 @@ namespace RagPlatform.SearchApi.Workspaces;
 /// The workspace that the request's path names, as a parameter of handlers. It exists, and the caller may use it: <see cref="WorkspaceResolution"/>
 /// has answered 404 or 403 otherwise, before the body was read.
 /// </summary>
-internal sealed record CurrentWorkspace(WorkspaceRow Row)
+/// <param name="Row">The workspace.</param>
+/// <param name="ArrivedAt">When looking for it began, as a timestamp: the database may have taken its time for that already.</param>
+internal sealed record CurrentWorkspace(WorkspaceRow Row, long? ArrivedAt = null)
 {
     /// <summary>Its key in the database.</summary>
     public int Id => Row.WorkspaceId;
@@ -23,8 +25,11 @@ internal sealed record CurrentWorkspace(WorkspaceRow Row)
 internal sealed class InWorkspaceAttribute : Attribute;
 
 /// <summary>Finds the workspace of a request, after authorization.</summary>
-internal sealed class WorkspaceResolution(RequestDelegate next, WorkspaceCache workspaces)
+internal sealed class WorkspaceResolution(RequestDelegate next, WorkspaceCache workspaces, TimeProvider time)
 {
+    // A database that is frozen answers neither a statement nor its cancellation.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+
     public async Task InvokeAsync(HttpContext context)
     {
         if (context.GetEndpoint()?.Metadata.GetMetadata<InWorkspaceAttribute>() is null)
@@ -33,6 +38,7 @@ internal sealed class WorkspaceResolution(RequestDelegate next, WorkspaceCache w
             return;
         }
 
+        var arrivedAt = time.GetTimestamp();
         var name = (string)context.GetRouteValue(AuthExtensions.WorkspaceRouteValue)!;
         var row = await FindAsync(name, context.RequestAborted);
         var keysWorkspace = WorkspaceKeys.FindWorkspaceId(context.User);
@@ -58,11 +64,30 @@ internal sealed class WorkspaceResolution(RequestDelegate next, WorkspaceCache w
         }
         else
         {
-            context.Features.Set(new CurrentWorkspace(row));
+            context.Features.Set(new CurrentWorkspace(row, arrivedAt));
             await next(context);
         }
     }
 
     private ValueTask<WorkspaceRow?> FindAsync(string name, CancellationToken cancellationToken) =>
-        WorkspaceNames.IsValid(name) ? workspaces.FindAsync(name, cancellationToken) : ValueTask.FromResult<WorkspaceRow?>(null);
+        WorkspaceNames.IsValid(name) ? WaitAsync(workspaces.FindAsync(name, cancellationToken), cancellationToken) : ValueTask.FromResult<WorkspaceRow?>(null);
+
+    private async ValueTask<WorkspaceRow?> WaitAsync(ValueTask<WorkspaceRow?> finding, CancellationToken cancellationToken)
+    {
+        if (finding.IsCompleted)
+        {
+            return await finding;
+        }
+
+        var task = finding.AsTask();
+        try
+        {
+            return await task.WaitAsync(s_patience, time, cancellationToken);
+        }
+        catch
+        {
+            _ = task.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            throw;
+        }
+    }
 }

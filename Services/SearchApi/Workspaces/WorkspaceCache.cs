@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using RagPlatform.ServiceDefaults.Connections;
 using RagPlatform.Storage;
 
 namespace RagPlatform.SearchApi.Workspaces;
@@ -27,7 +28,7 @@ internal sealed class WorkspaceCache(WorkspaceStore store, TimeProvider time)
 
         var readAt = time.GetTimestamp();
         var invalidations = Volatile.Read(ref _invalidations);
-        var row = await store.FindAsync(name, cancellationToken);
+        var row = await DatabaseDeadline.WaitAsync(token => store.FindAsync(name, token), DatabaseDeadline.Short, time, cancellationToken);
         if (row is null)
         {
             _entries.TryRemove(name, out _);

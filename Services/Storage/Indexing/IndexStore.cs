@@ -21,7 +21,11 @@ public sealed record IndexSource(
     long? DocumentKey,
     string? Text,
     byte[] Given,
-    IReadOnlyList<PreparedChunkRow>? Prepared);
+    IReadOnlyList<PreparedChunkRow>? Prepared)
+{
+    /// <summary>The document's title; empty when it has none.</summary>
+    public string Title { get; init; } = "";
+}
 
 /// <summary>A chunk as the index shall have it.</summary>
 /// <param name="Hash">The first 16 bytes of SHA-256 of the text in UTF-8.</param>
@@ -61,7 +65,7 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
     private const string LoadSql = $"""
         SELECT t.i, w.name, w.chunk_strategy, w.chunk_target, w.chunk_overlap,
                EXISTS (SELECT FROM route_spaces r WHERE r.workspace_id = t.workspace_id AND r.space_id = t.space_id),
-               d.document_key, d.text, d.prepared IS NOT NULL, x.given, {SpaceRow.Columns}
+               d.document_key, d.text, d.prepared IS NOT NULL, x.given, coalesce(d.title, ''), {SpaceRow.Columns}
         FROM unnest($1::int[], $2::text[], $3::int[]) WITH ORDINALITY AS t (workspace_id, document_id, space_id, i)
         JOIN workspaces w ON w.workspace_id = t.workspace_id
         JOIN spaces s ON s.space_id = t.space_id
@@ -101,12 +105,15 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
                     tasks[(int)reader.GetInt64(0) - 1],
                     reader.GetString(1),
                     new ChunkingRow(reader.GetString(2), reader.GetInt32(3), reader.GetInt32(4)),
-                    SpaceRow.Read(reader, 10),
+                    SpaceRow.Read(reader, 11),
                     reader.GetBoolean(5),
                     reader.IsDBNull(6) ? null : reader.GetInt64(6),
                     reader.IsDBNull(7) ? null : reader.GetString(7),
                     reader.IsDBNull(9) ? [] : reader.GetFieldValue<byte[]>(9),
-                    null));
+                    null)
+                {
+                    Title = reader.GetString(10),
+                });
             }
         }
 

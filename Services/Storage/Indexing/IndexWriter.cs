@@ -6,6 +6,12 @@ namespace RagPlatform.Storage;
 /// <summary>One transaction of <see cref="IndexStore.WriteAsync"/>.</summary>
 internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, SpaceRow space, IReadOnlyList<IndexDocument> documents)
 {
+    // Rows of one COPY. A document of thousands of passages is one transaction, which makes it visible at once, but no statement of it takes long: that is
+    // limited at the server, so that one whose caller has gone ends too.
+    private const int CopyRows = 200;
+
+    private const string LimitSql = "SELECT set_config('statement_timeout', '20000', true)";
+
     // In the order of Locks.
     private const string LockDocumentsSql = """
         SELECT d.workspace_id, d.document_key, d.revision
@@ -97,6 +103,10 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         FOR SHARE
         """;
 
+    private const string IsHaltedSql = """
+        SELECT EXISTS (SELECT FROM workspaces WHERE workspace_id = ANY ($1) AND (indexing_paused_at IS NOT NULL OR deleted_at IS NOT NULL))
+        """;
+
     private readonly Dictionary<(long Document, UInt128 Hash, int Occurrence), StoredChunk> _stored = [];
     private readonly HashSet<(long Document, UInt128 Hash)> _vectors = [];
     private readonly Dictionary<long, (int Workspace, long Revision)> _locked = [];
@@ -137,6 +147,7 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         {
             BatchCommands =
             {
+                new(LimitSql),
                 new(LockDocumentsSql) { Parameters = { new() { Value = workspaces }, new() { Value = keys } } },
                 new(LockTasksSql)
                 {
@@ -153,6 +164,7 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
             },
         };
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        await reader.NextResultAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
             _locked.Add(reader.GetInt64(1), (reader.GetInt32(0), reader.GetInt64(2)));
@@ -221,7 +233,15 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         {
             var ids = await ReserveIdsAsync(fresh.Count, cancellationToken);
             Failpoint.Hit("write.ids");
-            await CopyChunksAsync(fresh, ids, cancellationToken);
+            foreach (var part in fresh.Zip(ids).Chunk(CopyRows))
+            {
+                await CopyChunksAsync(part, cancellationToken);
+                if (fresh.Count > CopyRows && await IsHaltedAsync(written, cancellationToken))
+                {
+                    return false;
+                }
+            }
+
             Failpoint.Hit("write.chunks_copied");
             for (var i = 0; i < fresh.Count; i++)
             {
@@ -237,7 +257,15 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
             await delete.ExecuteNonQueryAsync(cancellationToken);
         }
 
-        await CopyVectorsAsync([.. vectors.Where(v => !v.Vector.IsEmpty)], cancellationToken);
+        foreach (var part in vectors.Where(v => !v.Vector.IsEmpty).Chunk(CopyRows))
+        {
+            await CopyVectorsAsync(part, cancellationToken);
+            if (vectors.Count > CopyRows && await IsHaltedAsync(written, cancellationToken))
+            {
+                return false;
+            }
+        }
+
         Failpoint.Hit("write.vectors_copied");
         var repeated = vectors.Where(v => v.Vector.IsEmpty).ToList();
         var writtenKeys = written.Select(d => d.DocumentKey).ToHashSet();
@@ -335,15 +363,21 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         return ids;
     }
 
-    private async Task CopyChunksAsync(List<NewChunk> fresh, List<long> ids, CancellationToken cancellationToken)
+    // Before it is known for sure: what is paused need not be written to the end.
+    private async Task<bool> IsHaltedAsync(List<IndexDocument> written, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(IsHaltedSql, connection) { Parameters = { Array(written.Select(d => d.Task.WorkspaceId).Distinct()) } };
+        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    private async Task CopyChunksAsync(IEnumerable<(NewChunk Chunk, long Id)> rows, CancellationToken cancellationToken)
     {
         await using var copy = await connection.BeginBinaryImportAsync(CopyChunksSql, cancellationToken);
-        for (var i = 0; i < fresh.Count; i++)
+        foreach (var ((workspace, document, ordinal, chunk), id) in rows)
         {
-            var (workspace, document, ordinal, chunk) = fresh[i];
             await copy.StartRowAsync(cancellationToken);
             await copy.WriteAsync(workspace, cancellationToken);
-            await copy.WriteAsync(ids[i], cancellationToken);
+            await copy.WriteAsync(id, cancellationToken);
             await copy.WriteAsync(document, cancellationToken);
             await copy.WriteAsync(chunk.Hash, cancellationToken);
             await copy.WriteAsync(chunk.Occurrence, cancellationToken);
@@ -361,11 +395,6 @@ internal sealed class IndexWriter(NpgsqlConnection connection, Guid owner, Space
         IReadOnlyCollection<(int Workspace, long Document, long Chunk, byte[] Hash, ReadOnlyMemory<float> Vector)> vectors,
         CancellationToken cancellationToken)
     {
-        if (vectors.Count == 0)
-        {
-            return;
-        }
-
         await using var copy = await connection.BeginBinaryImportAsync(Sql(CopyVectorsSql), cancellationToken);
         foreach (var (workspace, document, chunk, hash, vector) in vectors)
         {

@@ -12,8 +12,9 @@ namespace RagPlatform.Storage;
 /// <param name="Attempts">Failed attempts so far.</param>
 /// <param name="Claims">Claims since the task was last given back or changed, this one included.</param>
 /// <param name="RaisedAt">When it was first raised.</param>
+/// <param name="Length">About how many characters the document has.</param>
 public sealed record IndexTask(
-    int WorkspaceId, string DocumentId, int SpaceId, long Version, short Priority, int Attempts, int Claims, DateTimeOffset RaisedAt);
+    int WorkspaceId, string DocumentId, int SpaceId, long Version, short Priority, int Attempts, int Claims, DateTimeOffset RaisedAt, int Length = 0);
 
 /// <summary>What was claimed.</summary>
 /// <param name="Tasks">The tasks; empty when nothing can be claimed in the lanes that were looked at.</param>
@@ -84,9 +85,11 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
             SET lease_owner = $3, leased_until = now() + $4, visible_at = now() + $4, claims = t.claims + 1
             FROM locked l
             WHERE (t.workspace_id, t.document_id, t.space_id) = (l.workspace_id, l.document_id, l.space_id)
-            RETURNING t.workspace_id, t.document_id, t.space_id, t.version, t.priority, t.attempts, t.claims, t.raised_at
+            RETURNING t.workspace_id, t.document_id, t.space_id, t.version, t.priority, t.attempts, t.claims, t.raised_at, (
+                SELECT coalesce(d.text_length, octet_length(d.text)) FROM documents d
+                WHERE d.workspace_id = t.workspace_id AND d.document_id = t.document_id) AS length
         )
-        SELECT c.workspace_id, c.document_id, c.space_id, c.version, c.priority, c.attempts, c.claims, c.raised_at, n.high, n.normal, n.low
+        SELECT c.workspace_id, c.document_id, c.space_id, c.version, c.priority, c.attempts, c.claims, c.raised_at, n.high, n.normal, n.low, coalesce(c.length, 0)
         FROM (
             SELECT CASE WHEN count(*) FILTER (WHERE priority = 2) < 128 THEN 0 ELSE max(workspace_id) FILTER (WHERE priority = 2) END AS high,
                    CASE WHEN count(*) FILTER (WHERE priority = 1) < 128 THEN 0 ELSE max(workspace_id) FILTER (WHERE priority = 1) END AS normal,
@@ -115,7 +118,7 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
         """;
 
     private const string ReleaseSql = """
-        UPDATE tasks t SET lease_owner = NULL, leased_until = NULL, visible_at = now() + $6, claims = 0
+        UPDATE tasks t SET lease_owner = NULL, leased_until = NULL, visible_at = now() + $6, claims = CASE WHEN $7 THEN t.claims ELSE 0 END
         FROM (
             SELECT t.workspace_id, t.document_id, t.space_id
             FROM unnest($2::int[], $3::text[], $4::int[], $5::bigint[]) AS g (workspace_id, document_id, space_id, version)
@@ -255,7 +258,8 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
                     reader.GetInt16(4),
                     reader.GetInt32(5),
                     reader.GetInt32(6),
-                    reader.GetFieldValue<DateTimeOffset>(7)));
+                    reader.GetFieldValue<DateTimeOffset>(7),
+                    reader.GetInt32(11)));
             }
         }
 
@@ -289,8 +293,21 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
 
     /// <summary>Gives tasks back as they were, to be claimed again after <paramref name="delay"/>.</summary>
     public Task<int> ReleaseAsync(Guid owner, IReadOnlyCollection<IndexTask> tasks, TimeSpan delay, CancellationToken cancellationToken) =>
+        ReleaseAsync(owner, tasks, delay, false, cancellationToken);
+
+    /// <summary>Gives tasks back, to be claimed again after <paramref name="delay"/>.</summary>
+    /// <param name="owner">The worker.</param>
+    /// <param name="tasks">The tasks.</param>
+    /// <param name="delay">How long nobody claims them.</param>
+    /// <param name="keepClaims">Whether their <see cref="IndexTask.Claims"/> go on growing: they may be why it came to nothing.</param>
+    /// <param name="cancellationToken">Cancels the write.</param>
+    public Task<int> ReleaseAsync(
+        Guid owner, IReadOnlyCollection<IndexTask> tasks, TimeSpan delay, bool keepClaims, CancellationToken cancellationToken) =>
         DrilledAsync(
-            "release", ReleaseSql, cancellationToken, [.. Keys(owner, tasks), new() { Value = delay, NpgsqlDbType = NpgsqlDbType.Interval }]);
+            "release",
+            ReleaseSql,
+            cancellationToken,
+            [.. Keys(owner, tasks), new() { Value = delay, NpgsqlDbType = NpgsqlDbType.Interval }, new() { Value = keepClaims }]);
 
     /// <summary>Gives back all that an owner still holds.</summary>
     public Task<int> ReleaseAllAsync(Guid owner, CancellationToken cancellationToken) =>

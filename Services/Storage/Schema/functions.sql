@@ -1,4 +1,4 @@
--- Version 1: raise it with each change, which comes with a numbered file as well.
+-- Version 2: raise it with each change, which comes with a numbered file as well.
 -- The functions of documents, queue and keyword index as they are now. The numbered files made them step by step; this file is applied behind them
 -- whenever it has a new version. Triggers stand in the numbered files. In which order transactions lock: Locks.cs.
 
@@ -64,6 +64,8 @@ BEGIN
     PERFORM raise_tasks(array_agg(n.workspace_id), array_agg(n.document_id), array_agg(n.revision), array_agg(n.priority))
     FROM new_rows n JOIN old_rows o USING (workspace_id, document_key)
     WHERE (n.text, n.prepared) IS DISTINCT FROM (o.text, o.prepared)
+       -- Of a document without a text, its title is the passage.
+       OR (n.title IS DISTINCT FROM o.title AND n.prepared IS NULL AND octet_length(n.text) < 1000 AND n.text !~ '\S')
     HAVING count(*) > 0;
     PERFORM raise_generations(array_agg(DISTINCT workspace_id)) FROM new_rows HAVING count(*) > 0;
     RETURN NULL;

@@ -65,15 +65,30 @@ public sealed class IndexCommitterTests
         await FinishAsync(all);
     }
 
-    private static IndexDocument Document(int workspace, short priority, long key) => new(
+    [Fact]
+    public async Task Write_SmallDocumentBehindLargeOnesOfItsWorkspace_PassesThemBy()
+    {
+        var large = Write(workspace: 1, priority: 1, count: 5, passages: 600);
+        await TransactionsAsync(2);
+        var small = Write(workspace: 1, priority: 1, count: 1);
+        await TransactionsAsync(3);
+
+        Assert.Equal(10, Assert.Single(_transactions[2].Documents).Chunks.Count);
+        _transactions[2].Go.SetResult();
+        await Task.WhenAll(small);
+        Assert.Equal(3, _transactions.Count);
+        await FinishAsync(large);
+    }
+
+    private static IndexDocument Document(int workspace, short priority, long key, int passages) => new(
         new IndexTask(workspace, $"d{key}", 1, key, priority, 0, 1, DateTimeOffset.UnixEpoch),
         key,
         [],
-        [.. Enumerable.Range(0, 10).Select(i => new IndexChunk([], i, 0, 0, "", "", default))],
+        [.. Enumerable.Range(0, passages).Select(i => new IndexChunk([], i, 0, 0, "", "", default))],
         []);
 
-    private List<Task<IndexOutcome>> Write(int workspace, short priority, int count) =>
-        [.. Enumerable.Range(0, count).Select(_ => _committer.WriteAsync(s_space, Document(workspace, priority, ++_keys), Cancelled))];
+    private List<Task<IndexOutcome>> Write(int workspace, short priority, int count, int passages = 10) =>
+        [.. Enumerable.Range(0, count).Select(_ => _committer.WriteAsync(s_space, Document(workspace, priority, ++_keys, passages), Cancelled))];
 
     private async Task<IReadOnlyList<IndexOutcome>> WriteAsync(
         SpaceRow space, IReadOnlyList<IndexDocument> documents, CancellationToken cancellationToken)

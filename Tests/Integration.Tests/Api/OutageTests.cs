@@ -34,6 +34,38 @@ public sealed class OutageTests(OutageTests.InterruptibleApi api) : IClassFixtur
         Assert.Equal(HttpStatusCode.Created, back.StatusCode);
     }
 
+    [Fact]
+    public async Task PutDocument_TheDatabaseIsFrozen_Is503WhileItStillIs()
+    {
+        var path = $"/v1/workspaces/{await api.CreateWorkspaceAsync()}/documents/a";
+        api.Proxy!.Freeze();
+        try
+        {
+            var (put, health) = (api.Http.PutAsJsonAsync(path, new DocumentPut("text"), RagJson.Options, Cancellation), api.Http.GetAsync("/health", Cancellation));
+            using var putAnswer = await put;
+            using var healthAnswer = await health;
+
+            // Its own limit, not that of any request.
+            await ExpectUnavailableAsync(putAnswer);
+            Assert.Contains("The database does not answer.", await putAnswer.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, healthAnswer.StatusCode);
+        }
+        finally
+        {
+            api.Proxy!.Thaw();
+        }
+
+        HttpStatusCode status;
+        do
+        {
+            using var back = await api.Http.PutAsJsonAsync(path, new DocumentPut("text"), RagJson.Options, Cancellation);
+            status = back.StatusCode;
+        }
+        while (status == HttpStatusCode.ServiceUnavailable);
+
+        Assert.True(status is HttpStatusCode.Created or HttpStatusCode.OK, $"{status}");
+    }
+
     internal static async Task ExpectUnavailableAsync(HttpResponseMessage response)
     {
         var body = await response.Content.ReadAsStringAsync(Cancellation);
@@ -157,6 +189,7 @@ internal sealed class TcpProxy : IDisposable
     private readonly Lock _lock = new();
     private readonly List<TcpClient> _connections = [];
     private bool _interrupted;
+    private volatile TaskCompletionSource? _frozen;
 
     public TcpProxy(string host, int port)
     {
@@ -187,9 +220,15 @@ internal sealed class TcpProxy : IDisposable
         }
     }
 
+    /// <summary>Connections stay, are even made, and nothing passes: as a server that is stopped, or a network that swallows.</summary>
+    public void Freeze() => _frozen = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public void Thaw() => _frozen?.TrySetResult();
+
     public void Dispose()
     {
         _listener.Stop();
+        Thaw();
         Interrupt();
         _listener.Dispose();
     }
@@ -207,6 +246,16 @@ internal sealed class TcpProxy : IDisposable
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             await Task.WhenAll(passing);
+        }
+    }
+
+    private async Task CopyAsync(Stream from, Stream to)
+    {
+        var buffer = new byte[64 * 1024];
+        while (await from.ReadAsync(buffer) is > 0 and var read)
+        {
+            await (_frozen?.Task ?? Task.CompletedTask);
+            await to.WriteAsync(buffer.AsMemory(0, read));
         }
     }
 
@@ -228,7 +277,7 @@ internal sealed class TcpProxy : IDisposable
 
             await server.ConnectAsync(_host, _port);
             var (near, far) = (client.GetStream(), server.GetStream());
-            await Task.WhenAny(near.CopyToAsync(far), far.CopyToAsync(near));
+            await Task.WhenAny(CopyAsync(near, far), CopyAsync(far, near));
         }
         catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or InvalidOperationException)
         {

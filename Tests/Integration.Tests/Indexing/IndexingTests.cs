@@ -32,7 +32,7 @@ public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDat
         var embedded = worker.Embedded.Count;
         Assert.Equal(Expected(text).Count + 2, embedded);
 
-        // An edit costs what changed, a deletion and an emptied document leave nothing.
+        // An edit costs what changed, a deletion leaves nothing, and of an emptied document there is its title.
         var edited = text.Replace("of paragraph 20 says", "of the twentieth paragraph says", StringComparison.Ordinal);
         await workspace.PutAsync(("a", edited), ("b", ""));
         await workspace.DeleteAsync("c");
@@ -40,9 +40,28 @@ public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDat
 
         Assert.Equal(Expected(edited), await workspace.ReadIndexAsync("a"));
         Assert.InRange(worker.Embedded.Count - embedded, 1, 3);
-        Assert.Equal(Expected(edited).Count, await workspace.CountAsync("chunks"));
-        Assert.Equal(Expected(edited).Count, await workspace.CountAsync(workspace.Space.VectorTable));
+        Assert.Equal(Expected(edited).Count + 1, await workspace.CountAsync("chunks"));
+        Assert.Equal(Expected(edited).Count + 1, await workspace.CountAsync(workspace.Space.VectorTable));
         Assert.Equal(2, await workspace.CountAsync("indexed_documents"));
+    }
+
+    [Fact]
+    public async Task Put_TitleWithoutText_IsThePassageUntilThereIsAText()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var workspace = await TestWorkspace.CreateAsync(database, "titles");
+        var documents = new DocumentStore(database.DataSource);
+        foreach (var (title, text, expected) in new[]
+        {
+            ("Holiday calendar", " \n", new[] { "Holiday calendar" }), ("Calendar of holidays", " \n", ["Calendar of holidays"]),
+            ("Calendar of holidays", "May 1", ["May 1"]), ("Holidays", "May 1", ["May 1"]), ("", "", []),
+        })
+        {
+            await documents.PutAsync(workspace.Id, [new("a", title, text, "{}", 1)], TestContext.Current.CancellationToken);
+            await WorkerHost.WaitUntilIdleAsync(database);
+
+            Assert.Equal(expected, await workspace.ReadIndexAsync("a"));
+        }
     }
 
     [Fact]
@@ -169,6 +188,43 @@ public sealed class IndexingTests(TestDatabase database) : IClassFixture<TestDat
         Assert.True(failures > 20);
         Assert.Equal(100, await workspace.CountAsync("chunks"));
         Assert.Equal(0, await workspace.CountAsync("dead_letters"));
+    }
+
+    [Fact]
+    public async Task Put_TextThatTheDatabaseAlwaysTakesTooLongFor_IsDeadLetteredAndOthersAreIndexed()
+    {
+        await WorkerHost.ExecuteAsync(database, """
+            CREATE FUNCTION too_slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'canceling statement' USING ERRCODE = '57014'; END $$;
+            CREATE TRIGGER too_slow BEFORE INSERT ON chunks FOR EACH ROW WHEN (NEW.text LIKE '%TOO SLOW%') EXECUTE FUNCTION too_slow()
+            """);
+        await using var worker = await WorkerHost.StartAsync(database);
+        var workspace = await TestWorkspace.CreateAsync(database, "too_slow");
+
+        await workspace.PutAsync(("a", "One."), ("b", "TOO SLOW."), ("c", "Three."));
+        await WorkerHost.WaitUntilIdleAsync(database, seconds: 30);
+
+        Assert.Equal(2, await workspace.CountAsync("chunks"));
+        Assert.Equal(1, await workspace.CountAsync("dead_letters"));
+        Assert.Equal("timeout", await WorkerHost.QueryAsync<string>(database, $"SELECT cause FROM dead_letters WHERE workspace_id = {workspace.Id}"));
+    }
+
+    [Fact]
+    public async Task Put_DocumentOfHundredsOfPassages_IsVisibleAtOnceThoughItIsWrittenInParts()
+    {
+        await using var worker = await WorkerHost.StartAsync(database);
+        var workspace = await TestWorkspace.CreateAsync(database, "large_document");
+        await workspace.PutPreparedAsync("large", "", [.. Enumerable.Range(0, 450).Select(i => ($"Passage {i}.", (float[]?)null))]);
+
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        var seen = new HashSet<long>();
+        while (!seen.Contains(450))
+        {
+            seen.Add(await workspace.CountAsync("chunks"));
+            limit.Token.ThrowIfCancellationRequested();
+        }
+
+        Assert.Subset(new HashSet<long> { 0, 450 }, seen);
+        Assert.Equal(450, await WorkerHost.QueryAsync<long>(database, $"SELECT count(*) FROM {workspace.Space.VectorTable} WHERE workspace_id = {workspace.Id}"));
     }
 
     [Fact]

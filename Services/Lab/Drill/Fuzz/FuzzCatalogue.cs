@@ -13,7 +13,7 @@ namespace RagPlatform.Lab.Drill.Fuzz;
 /// <summary>Everything that a node answers: the search API's operations by its OpenAPI document, the other services' by their endpoints.</summary>
 internal static class FuzzCatalogue
 {
-    private const int MaxDepth = 6;
+    private const int MaxDepth = 12;
 
     private static readonly JsonSerializerOptions s_json = new(JsonSerializerDefaults.Web) { TypeInfoResolver = new DefaultJsonTypeInfoResolver() };
 
@@ -58,7 +58,11 @@ internal static class FuzzCatalogue
                     path,
                     queries,
                     schema is null ? null : Sample(schema, openApi, 0),
-                    operation["responses"]!.AsObject().Select(r => int.Parse(r.Key, System.Globalization.CultureInfo.InvariantCulture)).ToHashSet());
+                    operation["responses"]!.AsObject().Select(r => int.Parse(r.Key, System.Globalization.CultureInfo.InvariantCulture)).ToHashSet())
+                {
+                    // The example is a body that is accepted.
+                    Needed = operation["requestBody"]?["content"]?["application/json"]?["example"] is JsonObject example ? [.. example.Select(m => m.Key)] : [],
+                };
             }
         }
     }

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.CommandLine;
-using System.Net;
 using System.Net.Http.Headers;
+using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using RagPlatform.Cli;
@@ -27,10 +27,20 @@ internal sealed partial class FuzzDrill(BenchContext bench, SingleNodeApp node) 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_streamPatience = TimeSpan.FromMilliseconds(200);
 
-    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false }) { Timeout = s_patience };
+    private readonly HttpClient _http = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        RequestHeaderEncodingSelector = (_, _) => Encoding.UTF8,
+    })
+    {
+        Timeout = s_patience,
+    };
+
     private readonly ConcurrentDictionary<string, int> _failures = new(StringComparer.Ordinal);
     private string _session = "";
     private int _sent;
+    private int _accepted;
     private int _undeclared;
     private int _namesOfTypes;
     private int _unanswered;
@@ -73,6 +83,7 @@ internal sealed partial class FuzzDrill(BenchContext bench, SingleNodeApp node) 
 
         bench.Figures.Add("fuzz.requests", _sent, "", Figure.AtLeast(requests));
         bench.Figures.Add("fuzz.operations", operations.Count);
+        bench.Figures.Add("fuzz.accepted", _accepted);
         bench.Figures.Add("fuzz.undeclared_5xx", _undeclared, "", "==0");
         bench.Figures.Add("fuzz.unanswered", _unanswered, "", "==0");
         bench.Figures.Add("fuzz.names_of_types", _namesOfTypes, "", "==0");
@@ -120,6 +131,11 @@ internal sealed partial class FuzzDrill(BenchContext bench, SingleNodeApp node) 
 
             using var response = await _http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, patience.Token).ConfigureAwait(false);
             var status = (int)response.StatusCode;
+            if (status < 300)
+            {
+                Interlocked.Increment(ref _accepted);
+            }
+
             if (status >= 500 && !operation.Declared.Contains(status))
             {
                 Interlocked.Increment(ref _undeclared);

@@ -13,6 +13,9 @@ namespace RagPlatform.Lab.Drill.Fuzz;
 internal sealed record FuzzOperation(
     string Service, Uri Address, string Method, string Path, IReadOnlyList<string> Queries, JsonNode? Body, IReadOnlySet<int> Declared)
 {
+    /// <summary>Members of the body that it cannot do without.</summary>
+    public IReadOnlyList<string> Needed { get; init; } = [];
+
     /// <summary>Names in braces of the path.</summary>
     public IReadOnlyList<string> Places { get; } =
         [.. Path.Split('/').Where(segment => segment is ['{', .., '}']).Select(segment => segment.Trim('{', '}', '*').Split(':')[0])];

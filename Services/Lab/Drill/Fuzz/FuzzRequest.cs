@@ -47,6 +47,18 @@ internal sealed class FuzzRequest(FuzzOperation operation, string workspace)
     /// <summary>A request with some random changes.</summary>
     public static FuzzRequest Mutate(FuzzOperation operation, string workspace, Random random)
     {
+        // Of all members a part: what does not go together would else be all that is ever said of the rest.
+        if (operation.Body is JsonObject whole && random.Next(4) > 0)
+        {
+            var part = new JsonObject(whole.Where(_ => random.Next(3) == 0).Select(m => new KeyValuePair<string, JsonNode?>(m.Key, m.Value?.DeepClone())));
+            foreach (var needed in operation.Needed)
+            {
+                part[needed] ??= whole[needed]?.DeepClone();
+            }
+
+            operation = operation with { Body = part };
+        }
+
         var request = new FuzzRequest(operation, workspace);
         for (var changes = random.Next(0, 5); changes > 0; changes--)
         {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using RagPlatform.Contracts;
@@ -130,6 +131,7 @@ internal sealed partial class DocumentIndexer(
 
     private async Task RunAsync(IndexSource source, HashSet<ContentHash> known, CancellationToken cancellationToken)
     {
+        using var activity = IndexingTraces.BeginDocument(source);
         Exception? failure = null;
         try
         {
@@ -143,6 +145,7 @@ internal sealed partial class DocumentIndexer(
         catch (Exception e)
         {
             failure = e;
+            activity.Fail(e);
         }
 
         await EndAsync(source.Task, failure, cancellationToken, source.Space);
@@ -163,6 +166,7 @@ internal sealed partial class DocumentIndexer(
         var vectors = await batcher.EmbedAsync(
             source.Space, source.Workspace, source.Task.Priority, wanted.ConvertAll(p => p.Text), taskToken);
         Failpoint.Hit("embed.done");
+        Activity.Current?.SetTag("rag.passages", passages.Count).SetTag("rag.passages.embedded", wanted.Count);
         if (wanted.Count > 0)
         {
             await EndRestsAsync(source.Task, cancellationToken);
@@ -213,6 +217,7 @@ internal sealed partial class DocumentIndexer(
 
     private IReadOnlyList<Passage> Split(IndexSource source)
     {
+        using var activity = IndexingTraces.Begin("split");
         try
         {
             var chunker = _chunkers.GetOrAdd(source.Chunking, static settings => new Chunker(settings));

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -113,15 +114,16 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
     // A row that no transaction has updated or locked has no xmax: it was inserted.
     // $7 is NULL, or not when there must be none.
     private const string PutSql = $"""
-        INSERT INTO documents AS d (workspace_id, document_id, title, text, text_length, metadata, priority, prepared)
-        SELECT $1, i.id, i.title, i.text, length(i.text), i.metadata::jsonb, i.priority, i.prepared
+        INSERT INTO documents AS d (workspace_id, document_id, title, text, text_length, metadata, priority, prepared, traceparent)
+        SELECT $1, i.id, i.title, i.text, length(i.text), i.metadata::jsonb, i.priority, i.prepared, $9
         FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $8::bytea[])
             AS i (id, title, text, metadata, priority, prepared)
         WHERE {LiveSql}
         ORDER BY i.id COLLATE "C"
         ON CONFLICT (workspace_id, document_id) DO UPDATE
         SET title = excluded.title, text = excluded.text, text_length = excluded.text_length, metadata = excluded.metadata,
-            priority = excluded.priority, prepared = excluded.prepared, revision = nextval('document_revision'), updated_at = now()
+            priority = excluded.priority, prepared = excluded.prepared, traceparent = excluded.traceparent,
+            revision = nextval('document_revision'), updated_at = now()
         WHERE (d.title, d.text, d.metadata, d.priority, d.prepared)
             IS DISTINCT FROM (excluded.title, excluded.text, excluded.metadata, excluded.priority, excluded.prepared)
             AND $7 IS NULL
@@ -138,7 +140,7 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         ), written AS (
             UPDATE documents d
             SET title = i.title, text = i.text, text_length = length(i.text), metadata = i.metadata::jsonb, priority = i.priority,
-                prepared = i.prepared, revision = nextval('document_revision'), updated_at = now()
+                prepared = i.prepared, traceparent = $9, revision = nextval('document_revision'), updated_at = now()
             FROM held h, unnest($3::text[], $4::text[], $5::text[], $6::smallint[], $8::bytea[]) AS i (title, text, metadata, priority, prepared)
             WHERE d.workspace_id = $1 AND d.document_key = h.document_key
               AND (d.title, d.text, d.metadata, d.priority, d.prepared) IS DISTINCT FROM (i.title, i.text, i.metadata::jsonb, i.priority, i.prepared)
@@ -157,6 +159,16 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         """;
 
     // Under a concurrent write the condition is looked at again on what that has left. Whether the document was there is as of the statement's beginning.
+    // No change of the documents: their trigger knows.
+    private const string MeasureSql = """
+        UPDATE documents d SET text_length = length(d.text)
+        FROM (
+            SELECT workspace_id, document_key FROM documents WHERE text_length IS NULL
+            ORDER BY workspace_id, document_key LIMIT $1
+            FOR NO KEY UPDATE SKIP LOCKED) o
+        WHERE d.workspace_id = o.workspace_id AND d.document_key = o.document_key
+        """;
+
     private const string DeleteSql = """
         WITH gone AS (
             DELETE FROM documents
@@ -200,6 +212,9 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         return written.GetValueOrDefault(document.Id);
     }
 
+    // The indexing, later and in another process, is linked to it.
+    private static string? TraceParent => Activity.Current is { Recorded: true, IdFormat: ActivityIdFormat.W3C } activity ? activity.Id : null;
+
     private Task<Dictionary<string, DocumentWriteRow>> PutAsync(
         int workspaceId, IReadOnlyList<DocumentInput> documents, DocumentCondition? condition, CancellationToken cancellationToken) =>
         TransactionRetry.RunAsync(token => WriteAsync(workspaceId, documents, condition, token), cancellationToken);
@@ -230,6 +245,7 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
                         new() { Value = documents.Select(d => d.Priority).ToArray() },
                         new() { Value = condition?.Revisions ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint },
                         new() { Value = digests, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bytea },
+                        new() { Value = TraceParent ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
                     },
                 },
                 new(StatesSql) { Parameters = { new() { Value = workspaceId }, new() { Value = ids } } },
@@ -315,6 +331,17 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         await reader.ReadAsync(cancellationToken);
         return reader.GetBoolean(0) ? DocumentDeletion.Done : reader.GetBoolean(1) ? DocumentDeletion.Refused : DocumentDeletion.Missing;
+    }
+
+    /// <summary>Notes the lengths of texts that an earlier version wrote, so that lists need not read them.</summary>
+    /// <param name="documents">Documents, at most.</param>
+    /// <param name="cancellationToken">Cancels the step.</param>
+    /// <returns>Documents that were measured; 0 when there are none left.</returns>
+    public async Task<int> MeasureAsync(int documents, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(MeasureSql);
+        command.Parameters.Add(new() { Value = documents });
+        return await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     /// <summary>Documents by id.</summary>

@@ -48,7 +48,8 @@ public static class EmbeddingServiceApp
         // Of a base URL that ends with a slash, before the route is chosen.
         app.Use((context, next) =>
         {
-            context.Request.Path = context.Request.Path.Value?.Replace("//", "/", StringComparison.Ordinal);
+            // Not by a string alone, which would be decoded once more: "%2500" is no NUL, and "%252e" no dot.
+            context.Request.Path = new PathString(context.Request.Path.Value?.Replace("//", "/", StringComparison.Ordinal));
             return next(context);
         });
         app.UseRouting();

@@ -40,7 +40,8 @@ internal static class ImportCommand
                 .ConfigureAwait(false);
             var output = context.Environment.Output;
             await output.WriteLineAsync(
-                $"{Quantity.Of(documents, "document")} put, {Quantity.Of(foreign, "document")} without the vectors of another space.").ConfigureAwait(false);
+                $"{Quantity.Of(documents, "document")} put"
+                + (foreign > 0 ? $"; for {Quantity.Of(foreign, "document")} the vectors were of another space, and are computed anew." : ".")).ConfigureAwait(false);
             if (indexing.DeadLettered > 0)
             {
                 await output.WriteLineAsync($"{Quantity.Of(indexing.DeadLettered, "document")} could not be indexed: rag dead-letters list -w {name}")

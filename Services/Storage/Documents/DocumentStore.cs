@@ -159,6 +159,16 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         """;
 
     // Under a concurrent write the condition is looked at again on what that has left. Whether the document was there is as of the statement's beginning.
+    // No change of the documents: their trigger knows.
+    private const string MeasureSql = """
+        UPDATE documents d SET text_length = length(d.text)
+        FROM (
+            SELECT workspace_id, document_key FROM documents WHERE text_length IS NULL
+            ORDER BY workspace_id, document_key LIMIT $1
+            FOR NO KEY UPDATE SKIP LOCKED) o
+        WHERE d.workspace_id = o.workspace_id AND d.document_key = o.document_key
+        """;
+
     private const string DeleteSql = """
         WITH gone AS (
             DELETE FROM documents
@@ -321,6 +331,17 @@ public sealed class DocumentStore(NpgsqlDataSource dataSource)
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         await reader.ReadAsync(cancellationToken);
         return reader.GetBoolean(0) ? DocumentDeletion.Done : reader.GetBoolean(1) ? DocumentDeletion.Refused : DocumentDeletion.Missing;
+    }
+
+    /// <summary>Notes the lengths of texts that an earlier version wrote, so that lists need not read them.</summary>
+    /// <param name="documents">Documents, at most.</param>
+    /// <param name="cancellationToken">Cancels the step.</param>
+    /// <returns>Documents that were measured; 0 when there are none left.</returns>
+    public async Task<int> MeasureAsync(int documents, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(MeasureSql);
+        command.Parameters.Add(new() { Value = documents });
+        return await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     /// <summary>Documents by id.</summary>

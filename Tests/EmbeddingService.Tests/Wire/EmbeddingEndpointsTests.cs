@@ -31,6 +31,19 @@ public sealed class EmbeddingEndpointsTests
         Assert.True(body.GetProperty("usage").GetProperty("prompt_tokens").GetInt64() > 0);
     }
 
+    [Theory]
+    [InlineData("/v1/models/%2500")]
+    [InlineData("/v1//models/a%252e%252eb")]
+    public async Task Get_AModelWithAnEscapeInItsName_IsDecodedOnce(string path)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var response = await gateway.Client.GetAsync(path, Token);
+
+        Assert.Equal(404, (int)response.StatusCode);
+        Assert.Contains(path.Contains("2500", StringComparison.Ordinal) ? "%00" : "a%2e%2eb", await response.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Post_Base64_HasTheSameVectorsAsFloat()
     {

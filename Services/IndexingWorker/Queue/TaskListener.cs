@@ -21,7 +21,7 @@ internal sealed partial class TaskListener(
         {
             try
             {
-                await listener.ListenToTasksAsync(signal.Set, control.Set, stoppingToken);
+                await listener.ListenToTasksAsync(signal.SetNews, control.Set, stoppingToken);
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {

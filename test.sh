@@ -31,6 +31,8 @@ unset OPENAI_API_KEY OPENAI_BASE_URL OPENAI_EMBEDDING_MODEL HF_API_KEY EMBEDDING
 results=$(mktemp -d)
 export RAG_TEST_RUN=$results TMPDIR=$results/tmp
 mkdir "$TMPDIR"
+# Servers that will not run as root must get through to what is theirs.
+chmod 711 "$results" "$TMPDIR"
 child=
 
 # Processes of this run: whatever inherited its name, and servers, which work in its folder.

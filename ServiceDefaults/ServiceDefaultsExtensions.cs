@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using RagPlatform.ServiceDefaults.Auth;
 using RagPlatform.ServiceDefaults.Health;
 using RagPlatform.ServiceDefaults.Http;
@@ -35,7 +36,13 @@ public static class ServiceDefaultsExtensions
         // It would log every probe of a dependency that is away; HealthLog says each change once.
         builder.Quieten("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
         builder.Services.AddSingleton<HealthLog>();
-        builder.Services.AddHealthChecks().AddCheck<LivenessCheck>("self", tags: [HealthEndpoints.LiveTag]);
+        builder.Services.AddSingleton<IValidateOptions<DrainOptions>, DrainOptionsValidator>();
+        builder.Services.AddOptions<DrainOptions>().BindConfiguration(DrainOptions.Section).ValidateOnStart();
+        builder.Services.AddSingleton<Drain>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<Drain>());
+        builder.Services.AddHealthChecks()
+            .AddCheck<LivenessCheck>("self", tags: [HealthEndpoints.LiveTag])
+            .AddCheck<Drain>("ready");
         return builder;
     }
 

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using RagPlatform.ServiceDefaults.Health;
 
 namespace RagPlatform.ServiceDefaults;
 
@@ -22,6 +23,7 @@ public static class ServiceRunner
 
             // The host validates as well, but logs the stack before it throws.
             app.Services.GetService<IStartupValidator>()?.Validate();
+            app.Services.GetService<Drain>()?.IsOwnProcess = true;
             await app.RunAsync();
             return 0;
         }

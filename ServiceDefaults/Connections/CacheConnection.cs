@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using RagPlatform.ServiceDefaults.Health;
@@ -24,8 +26,10 @@ public readonly record struct CacheAnswer<T>(bool Answered, T? Value, bool Late 
 /// </summary>
 public sealed partial class CacheConnection
 {
-    /// <summary>The meter's name.</summary>
+    /// <summary>The name of the meter and of the activity source.</summary>
     public const string MeterName = "RagPlatform.Cache";
+
+    private static readonly ActivitySource s_source = new(MeterName);
 
     private readonly CacheOptions _options;
     private readonly TimeProvider _time;
@@ -71,13 +75,19 @@ public sealed partial class CacheConnection
     /// <summary>Sends a command.</summary>
     /// <param name="command">Starts the command. It must not block.</param>
     /// <param name="cancellationToken">The caller's; a cancelled caller is the only thing that throws.</param>
+    /// <param name="member">The caller's name, which the command's span gets.</param>
+    /// <param name="file">The caller's file, likewise.</param>
     /// <returns>
     /// The answer, or the default of <typeparamref name="T"/> (a null value, no elements, <see langword="false"/>) when there is none in
     /// time.
     /// </returns>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    public async ValueTask<T?> TryAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken = default) =>
-        (await TryGetAsync(command, cancellationToken)).Value;
+    public async ValueTask<T?> TryAsync<T>(
+        Func<IDatabase, Task<T>> command,
+        CancellationToken cancellationToken = default,
+        [CallerMemberName] string member = "",
+        [CallerFilePath] string file = "") =>
+        (await TryGetAsync(command, cancellationToken, null, member, file)).Value;
 
     /// <summary>
     /// Sends a command and says whether it was answered, for callers to whom a default value means something else than no answer.
@@ -85,9 +95,15 @@ public sealed partial class CacheConnection
     /// <param name="command">Starts the command. It must not block.</param>
     /// <param name="cancellationToken">The caller's; a cancelled caller is the only thing that throws.</param>
     /// <param name="patience">How long this caller waits; the default is <see cref="CacheOptions.CommandTimeout"/>.</param>
+    /// <param name="member">The caller's name, which the command's span gets.</param>
+    /// <param name="file">The caller's file, likewise.</param>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async ValueTask<CacheAnswer<T>> TryGetAsync<T>(
-        Func<IDatabase, Task<T>> command, CancellationToken cancellationToken = default, TimeSpan? patience = null)
+        Func<IDatabase, Task<T>> command,
+        CancellationToken cancellationToken = default,
+        TimeSpan? patience = null,
+        [CallerMemberName] string member = "",
+        [CallerFilePath] string file = "")
     {
         ArgumentNullException.ThrowIfNull(command);
         if (!IsConfigured)
@@ -108,6 +124,7 @@ public sealed partial class CacheConnection
             return default;
         }
 
+        using var activity = Begin(member, file);
         var start = _time.GetTimestamp();
         Task<T>? answer = null;
         try
@@ -121,12 +138,14 @@ public sealed partial class CacheConnection
         catch (Exception) when (answer is { IsFaulted: false })
         {
             // The time was up, or the caller left.
+            activity?.SetStatus(ActivityStatusCode.Error, "late");
             _ = ObserveAsync(answer, start);
             cancellationToken.ThrowIfCancellationRequested();
             return new(false, default, Late: true);
         }
         catch (Exception exception)
         {
+            activity?.SetStatus(ActivityStatusCode.Error, exception.GetType().Name);
             Failed(exception, start);
             return default;
         }
@@ -134,6 +153,18 @@ public sealed partial class CacheConnection
 
     /// <summary>Gives the connection, once it is made.</summary>
     internal void Use(IConnectionMultiplexer multiplexer) => _multiplexer = multiplexer;
+
+    // As SQL: named by who asks, and none outside a trace. The client's own instrumentation makes a span of every command, of those of nobody too.
+    private static Activity? Begin(string member, string file)
+    {
+        if (!s_source.HasListeners() || Activity.Current is null)
+        {
+            return null;
+        }
+
+        var operation = member.EndsWith("Async", StringComparison.Ordinal) ? member[..^"Async".Length] : member;
+        return s_source.StartActivity($"{Path.GetFileNameWithoutExtension(file)}.{operation}", ActivityKind.Client)?.SetTag("db.system.name", "redis");
+    }
 
     // What becomes of a command whose caller has left. It takes no token: a late answer is dropped, a late error is seen here.
     private async Task ObserveAsync<T>(Task<T> answer, long start)

@@ -15,7 +15,7 @@ public static class PostgresExtensions
     /// <summary>The name of the health check.</summary>
     internal const string CheckName = "postgres";
 
-    private static readonly TimeSpan s_checkTimeout = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_checkTimeout = TimeSpan.FromSeconds(2);
 
     /// <summary>
     /// Registers <see cref="NpgsqlDataSource"/> over <c>ConnectionStrings:{connectionName}</c> (see <see cref="PostgresAddress"/>) with our pool figures, and the health check
@@ -79,54 +79,5 @@ public static class PostgresExtensions
         builder.Services.AddHealthChecks().AddCheck<PostgresHealthCheck>(
             CheckName, HealthStatus.Unhealthy, tags: [], timeout: s_checkTimeout);
         return builder;
-    }
-}
-
-/// <summary>Asks PostgreSQL for an answer: a connection that comes from the pool says nothing about the server.</summary>
-internal sealed class PostgresHealthCheck(NpgsqlDataSource dataSource, DatabaseCondition condition, TimeProvider time) : IHealthCheck
-{
-    // A server that is frozen does not answer that it does not answer: whoever asks knows after this time.
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
-
-    // The empty statement: a round trip that needs no plan, no snapshot and no rights.
-    private const string EmptyStatement = ";";
-
-    private readonly Lock _lock = new();
-    private Task _asking = Task.CompletedTask;
-
-    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
-    {
-        try
-        {
-            await Asking().WaitAsync(s_patience, time, cancellationToken);
-            return condition.IsDiskFull
-                ? HealthCheckResult.Degraded("PostgreSQL's disk is full: nothing can be written, what only reads goes on.")
-                : HealthCheckResult.Healthy();
-        }
-        catch (PostgresException exception)
-        {
-            return new(context.Registration.FailureStatus, $"PostgreSQL refused the connection (SQLSTATE {exception.SqlState}).");
-        }
-        catch (Exception exception) when (
-            exception is NpgsqlException or TimeoutException or IOException or System.Net.Sockets.SocketException)
-        {
-            return new(context.Registration.FailureStatus, "PostgreSQL does not answer.");
-        }
-    }
-
-    // One question at a time: while there is no answer to it, more of them would take the pool's connections.
-    private Task Asking()
-    {
-        lock (_lock)
-        {
-            return _asking = _asking.IsCompleted ? AskAsync() : _asking;
-        }
-    }
-
-    private async Task AskAsync()
-    {
-        await using var command = dataSource.CreateCommand(EmptyStatement);
-        command.CommandTimeout = 2;
-        await command.ExecuteNonQueryAsync(CancellationToken.None);
     }
 }

@@ -77,8 +77,19 @@ internal sealed class CliEnvironment
             WorkingDirectory = Directory.GetCurrentDirectory(),
             ProgramDirectory = AppContext.BaseDirectory,
             MachineName = Environment.MachineName,
+            OpenInput = Console.OpenStandardInput,
+            OpenAddress = Connections.OpenCommand.OpenOnDesktop,
         };
     }
+
+    /// <summary>Results to the byte, for a file or a program; a terminal gets what <see cref="Output"/> lets pass.</summary>
+    public TextWriter Data => OutputIsTerminal ? Output : _output;
+
+    /// <summary>Shows an address in a browser.</summary>
+    public Action<Uri> OpenAddress { get; init; } = _ => { };
+
+    /// <summary>What is passed on standard input.</summary>
+    public Func<Stream> OpenInput { get; init; } = () => Stream.Null;
 
     /// <summary>A console for results. It steers the terminal: text of documents goes through <see cref="TerminalText"/> first.</summary>
     public IAnsiConsole OutputConsole() => CreateConsole(_output, OutputIsTerminal);

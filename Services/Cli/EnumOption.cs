@@ -16,7 +16,7 @@ internal static class EnumOption
         var names = Enum.GetNames<T>().Select(n => n.ToLowerInvariant()).ToArray();
         var option = new Option<T>(name, aliases)
         {
-            Description = $"{description} [default: {value.ToString().ToLowerInvariant()}]",
+            Description = description,
             HelpName = string.Join('|', names),
             DefaultValueFactory = _ => value,
             CustomParser = result =>

@@ -3,10 +3,15 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Net;
+using System.Text.Json;
+using RagPlatform.Cli.Asking;
 using RagPlatform.Cli.Cache;
 using RagPlatform.Cli.Completion;
+using RagPlatform.Cli.Connections;
 using RagPlatform.Cli.Doctor;
+using RagPlatform.Cli.Documents;
 using RagPlatform.Cli.Ingest;
+using RagPlatform.Cli.Keys;
 using RagPlatform.Cli.Mcp;
 using RagPlatform.Cli.Queue;
 using RagPlatform.Cli.Searching;
@@ -25,16 +30,21 @@ internal static class RagCli
     [
         IngestCommand.Create,
         SearchCommand.Create,
+        AskCommand.Create,
+        DocumentCommand.Create,
         LoadCommand.Create,
         StatusCommand.Create,
         QueueCommand.Create,
         DeadLettersCommand.Create,
         WorkspaceCommand.Create,
+        KeyCommand.Create,
         ExportCommand.Create,
         ImportCommand.Create,
         CacheCommand.Create,
         McpCommand.Create,
         DoctorCommand.Create,
+        OpenCommand.Create,
+        EnvironmentCommand.Create,
         CompletionCommand.Create,
         CompletionCommand.CreateComplete,
     ];
@@ -86,16 +96,19 @@ internal static class RagCli
                 await environment.Error.WriteLineAsync(e.ToString());
             }
 
-            return ExitCode.Failure;
+            return e is UsageException or RagApiException { Status: HttpStatusCode.BadRequest, Errors.Count: > 0 } ? ExitCode.Usage : ExitCode.Failure;
         }
     }
 
     private static Command CreateRoot(CliContext context, InvocationConfiguration invocation, IEnumerable<Func<CliContext, Command>> further)
     {
+        var help = new HelpOption();
+        help.Action = new PlainHelp((SynchronousCommandLineAction)help.Action!);
+
         // No RootCommand: that one is named after the assembly, and people type "rag".
         var root = new Command("rag", "Documents in, answers out: the command line of the retrieval platform.")
         {
-            new HelpOption(),
+            help,
             new VersionOption(),
             context.Url,
             context.Key,
@@ -128,14 +141,17 @@ internal static class RagCli
         RagApiException { Status: HttpStatusCode.Unauthorized } =>
             $"{Url(parse, context)} refused the API key. Pass --key or --key-file, or set RAG_API_KEY; "
             + "a local node keeps its admin key in .data/admin.key.",
-        RagApiException { Status: HttpStatusCode.Forbidden } e => $"{e.Message} The admin key may do it.",
+        RagApiException { Status: HttpStatusCode.Forbidden } e =>
+            e.Message.Contains("admin key", StringComparison.OrdinalIgnoreCase) ? e.Message : $"{e.Message} The admin key may do it.",
         RagApiException { Status: HttpStatusCode.NotFound } e => $"{e.Message} 'rag workspace list' shows what there is.",
         // The fields say it all; the title only says that there are some.
         RagApiException { Errors.Count: > 0 } e => string.Join(' ', e.Errors.Select(error => $"{error.Key}: {string.Join(' ', error.Value)}")),
         RagApiException e => e.Message,
         HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError } =>
             $"nothing answers at {Url(parse, context)}. Start the platform with ./run.sh, or say where it is with --url or RAG_URL.",
-        HttpRequestException e => $"{Url(parse, context)} did not answer properly: {e.Message}",
+        HttpRequestException e => $"{Url(parse, context)} did not answer properly: {e.GetBaseException().Message}",
+        JsonException or NotSupportedException { Source: "System.Net.Http.Json" } =>
+            $"what answers at {Url(parse, context)} is no search API. Say where it is with --url or RAG_URL.",
         TimeoutException e => e.Message,
         IOException or UnauthorizedAccessException => exception.Message,
         _ => null,

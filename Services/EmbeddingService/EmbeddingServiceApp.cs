@@ -1,5 +1,7 @@
+using Microsoft.Extensions.Options;
 using RagPlatform.Contracts;
 using RagPlatform.EmbeddingService.Operations;
+using RagPlatform.EmbeddingService.Registry;
 using RagPlatform.EmbeddingService.Wire;
 using RagPlatform.ServiceDefaults;
 using RagPlatform.ServiceDefaults.Auth;
@@ -38,6 +40,7 @@ public static class EmbeddingServiceApp
         builder.Services.ConfigureHttpJsonOptions(json => WireRules.Apply(json.SerializerOptions));
         builder.Services.Configure<RefusalOptions>(refusal => refusal.Write = ErrorWriter.WriteAsync);
         builder.AddEmbedding();
+        builder.Services.AddCors();
 
         var app = builder.Build();
         app.UseMiddleware<ErrorMiddleware>();
@@ -45,10 +48,16 @@ public static class EmbeddingServiceApp
         // Of a base URL that ends with a slash, before the route is chosen.
         app.Use((context, next) =>
         {
-            context.Request.Path = context.Request.Path.Value?.Replace("//", "/", StringComparison.Ordinal);
+            // Not by a string alone, which would be decoded once more: "%2500" is no NUL, and "%252e" no dot.
+            context.Request.Path = new PathString(context.Request.Path.Value?.Replace("//", "/", StringComparison.Ordinal));
             return next(context);
         });
         app.UseRouting();
+        if (app.Services.GetRequiredService<IOptions<EmbeddingOptions>>().Value.AllowedOrigins is { Count: > 0 } origins)
+        {
+            app.UseCors(policy => policy.WithOrigins([.. origins]).AllowAnyHeader().AllowAnyMethod().WithExposedHeaders(EmbeddingHeaders.Space, EmbeddingHeaders.Truncated));
+        }
+
         app.UseAuthentication();
         app.UseAuthorization();
         app.UseKnownParameters();

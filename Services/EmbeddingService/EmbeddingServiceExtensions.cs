@@ -37,6 +37,7 @@ internal static partial class EmbeddingServiceExtensions
             var catalog = provider.GetRequiredService<ModelCatalog>();
             return new ModelRegistry(catalog.Create(options), catalog.Default(options));
         });
+        services.AddHosted<ChangeNews>();
         services.AddCaching();
         services.AddBudgets();
         services.AddSingleton<EndpointCaller>();

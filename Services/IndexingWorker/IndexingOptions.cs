@@ -61,7 +61,9 @@ public sealed class IndexingOptions
     [Range(typeof(TimeSpan), "00:00:02", "00:10:00")]
     public TimeSpan Lease { get; set; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>How often the queue is looked at when no notification arrives.</summary>
+    /// <summary>
+    /// How often the queue is looked at when no notification arrives; 15 times as seldom while it is empty and notifications are known to arrive.
+    /// </summary>
     /// <value>100 milliseconds to 1 minute. The default is 1 second.</value>
     [Range(typeof(TimeSpan), "00:00:00.100", "00:01:00")]
     public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(1);
@@ -94,7 +96,7 @@ public sealed class IndexingOptions
     [Range(typeof(TimeSpan), "00:00:00", "00:05:00")]
     public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>How often maintenance looks for something to do.</summary>
+    /// <summary>How often maintenance looks for something to do; up to 15 times as seldom while nothing happens.</summary>
     /// <value>100 milliseconds to 1 hour. The default is 2 seconds.</value>
     [Range(typeof(TimeSpan), "00:00:00.100", "01:00:00")]
     public TimeSpan MaintenanceInterval { get; set; } = TimeSpan.FromSeconds(2);

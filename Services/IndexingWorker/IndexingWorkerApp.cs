@@ -76,6 +76,7 @@ public static class IndexingWorkerApp
         services.AddSingleton<DocumentIndexer>();
         services.AddSingleton<TaskSignal>();
         services.AddSingleton<ControlSignal>();
+        services.AddSingleton<IdlePace>();
         services.AddHostedService<Maintenance>();
         services.AddHostedService<LeaseKeeper>();
         services.AddHostedService<TaskListener>();

@@ -16,7 +16,7 @@ namespace RagPlatform.SingleNode;
 
 /// <summary>
 /// The whole platform in one process: the services as they are, over a PostgreSQL and a Valkey that are started with it. For one
-/// machine, for tests, and for measuring; where containers run, the AppHost does the same with a process for each service.
+/// machine, for tests, and for measuring; the AppHost does the same with a process for each service.
 /// </summary>
 public sealed partial class SingleNodeApp : IAsyncDisposable
 {

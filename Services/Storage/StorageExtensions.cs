@@ -31,7 +31,6 @@ public static class StorageExtensions
         services.AddSingleton<VectorSearch>();
         services.AddSingleton<PlannerStore>();
         services.AddSingleton<PartialIndexStore>();
-        services.AddSingleton<RawVectorProbe>();
         services.AddSingleton<TaskQueue>();
         services.AddSingleton<WorkspaceRestStore>();
         services.AddSingleton<IndexStore>();

@@ -49,7 +49,7 @@ public sealed class AppModel : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Containers = await BuildAsync("--Backends=containers");
-        WithoutVolumes = await BuildAsync("--Backends=containers", "UseVolumes=false");
+        WithoutVolumes = await BuildAsync("UseVolumes=false", "--Backends=containers");
         Local = await BuildAsync("--Backends=local");
         External = await BuildAsync("--Backends=external");
     }
@@ -69,7 +69,7 @@ public sealed class AppModel : IAsyncLifetime
     {
         using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>(
-            [.. Parameters, $"Data={_folder.FullName}", .. args], timeout.Token);
+            [.. Parameters, $"Data={_folder.CreateSubdirectory(args[0]).FullName}", .. args], timeout.Token);
         _builders.Add(builder);
         return builder.Resources;
     }

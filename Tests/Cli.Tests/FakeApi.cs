@@ -17,6 +17,9 @@ internal sealed class FakeApi : HttpMessageHandler
     /// <summary>The authorization header of the last request.</summary>
     public string? Authorization { get; private set; }
 
+    /// <summary>Where the embedding service is said to be; null when nobody says.</summary>
+    public string? EmbeddingUrl { get; init; }
+
     /// <summary>What nothing else answers; null is a refused connection.</summary>
     public Func<HttpResponseMessage>? Otherwise { get; init; } = () => new HttpResponseMessage(HttpStatusCode.NotFound);
 

@@ -16,6 +16,8 @@ internal sealed class HtmlText
     // Soft hyphens and marks without width: nobody sees them, and they part words.
     private const string Invisible = "\u00AD\uFEFF\u2060";
 
+    private static readonly HashSet<string> s_remarks = new(StringComparer.OrdinalIgnoreCase) { "note", "tip", "hint", "caution", "warning", "important", "danger" };
+
     private readonly Navigation _navigation;
     private readonly List<TextBlock> _blocks = [];
     private readonly StringBuilder _line = new();
@@ -159,7 +161,9 @@ internal sealed class HtmlText
         var text = Line(element, _navigation);
         if (text.Length > 0)
         {
-            _blocks.Add(new TextBlock(new string('#', depth) + " " + text, null, IsHeading: true));
+            // What is written over a remark says nothing about what follows the remark.
+            var isRemark = s_remarks.Contains(text.TrimEnd(':'));
+            _blocks.Add(new TextBlock(isRemark ? $"**{text}**" : new string('#', depth) + " " + text, null, IsHeading: !isRemark));
         }
 
         _mark = "";

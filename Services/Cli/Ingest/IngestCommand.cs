@@ -18,13 +18,13 @@ internal static class IngestCommand
             Description = "Folders and files: .md .markdown .txt .html .htm, and BEIR's corpus.jsonl.",
             Arity = ArgumentArity.OneOrMore,
         };
-        var workspace = WorkspaceOptions.Name();
+        var workspace = WorkspaceOptions.Name(context);
         var create = new Option<bool>("--create")
         {
             Description = "Create the workspace if there is none of that name.",
             DefaultValueFactory = _ => true,
         };
-        var settings = new WorkspaceOptions();
+        var settings = new WorkspaceOptions(context);
         var prefix = new Option<string>("--prefix") { Description = "Put before each document id.", DefaultValueFactory = _ => "", HelpName = "TEXT" };
         var parallel = new Option<int>("--parallel") { Description = "Batches in flight, 1 to 16.", DefaultValueFactory = _ => 4 };
         parallel.Validators.Add(result =>

@@ -28,7 +28,7 @@ internal sealed class PageFurniture
         }
 
         var counts = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var text in pages.SelectMany(page => page.Blocks.Where(block => !block.IsHeading).Select(block => block.Text).Distinct(StringComparer.Ordinal)))
+        foreach (var text in pages.SelectMany(page => page.Blocks.Where(block => !block.IsHeading && !block.Text.StartsWith("**", StringComparison.Ordinal)).Select(block => block.Text).Distinct(StringComparer.Ordinal)))
         {
             counts[text] = counts.GetValueOrDefault(text) + 1;
         }

@@ -36,7 +36,7 @@ internal sealed class SourceScanner
     }
 
     /// <summary>Scans <paramref name="paths"/>: absolute paths of files and folders.</summary>
-    /// <exception cref="CliException">A path does not exist, or names a file of a kind that cannot be ingested.</exception>
+    /// <exception cref="UsageException">A path does not exist, or names a file of a kind that cannot be ingested.</exception>
     public static SourceScan Scan(IEnumerable<string> paths)
     {
         var scanner = new SourceScanner();
@@ -52,7 +52,7 @@ internal sealed class SourceScanner
             }
             else
             {
-                throw new CliException($"{path} does not exist.");
+                throw new UsageException($"{path} does not exist.");
             }
         }
 
@@ -83,7 +83,7 @@ internal sealed class SourceScanner
         var kind = file.Extension.Equals(".jsonl", StringComparison.OrdinalIgnoreCase) ? SourceKind.Corpus : KindOf(file);
         if (kind is null)
         {
-            throw new CliException($"{file.FullName} cannot be ingested: expected .md, .markdown, .txt, .html, .htm, or .jsonl in BEIR's form.");
+            throw new UsageException($"{file.FullName} cannot be ingested: expected .md, .markdown, .txt, .html, .htm, or .jsonl in BEIR's form.");
         }
 
         // A corpus is all of its source; another file is one of its folder's, of which this run does not see the rest.

@@ -11,7 +11,7 @@ internal static class McpCommand
     /// <summary>Makes the command.</summary>
     public static Command Create(CliContext context)
     {
-        var workspace = WorkspaceOptions.Name();
+        var workspace = WorkspaceOptions.Name(context);
         var command = new Command("mcp", "Serve a workspace's search and ask to agents (Model Context Protocol, stdio).") { workspace };
         command.SetAction(async (parse, cancellationToken) =>
         {

@@ -33,7 +33,7 @@ internal static class DeadLettersCommand
 
     private static Command CreateList(CliContext context)
     {
-        var workspace = WorkspaceOptions.Name();
+        var workspace = WorkspaceOptions.Name(context);
         var cause = new Option<string?>("--cause") { Description = "Only those of this cause." };
         var json = new Option<bool>("--json") { Description = "Print one JSON object for each, with all its attempts." };
         var command = new Command("list", "List them with what the last attempt said.") { workspace, cause, json };
@@ -74,7 +74,7 @@ internal static class DeadLettersCommand
 
     private static Command CreateCauses(CliContext context)
     {
-        var workspace = WorkspaceOptions.Name();
+        var workspace = WorkspaceOptions.Name(context);
         var command = new Command("causes", "Group them by cause, most frequent first.") { workspace };
         command.SetAction(async (parse, cancellationToken) =>
         {
@@ -109,7 +109,7 @@ internal static class DeadLettersCommand
         Func<RagClient, string, DeadLetterSelection, CancellationToken, Task<OperationResult>> runAsync,
         string done)
     {
-        var workspace = WorkspaceOptions.Name();
+        var workspace = WorkspaceOptions.Name(context);
         var ids = new Argument<string[]>("id") { Description = "Documents.", Arity = ArgumentArity.ZeroOrMore };
         var cause = new Option<string?>("--cause") { Description = "Those of this cause." };
         var all = new Option<bool>("--all") { Description = "All of the workspace." };

@@ -27,7 +27,7 @@ internal static class QueueCommand
     private static Command CreateStep(
         CliContext context, string name, string description, Func<RagClient, string, CancellationToken, Task<string>> runAsync)
     {
-        var workspace = WorkspaceOptions.Name();
+        var workspace = WorkspaceOptions.Name(context);
         var command = new Command(name, description) { workspace };
         command.SetAction(async (parse, cancellationToken) => context.Environment.Output.WriteLine(
             await runAsync(context.Connect(parse), parse.GetRequiredValue(workspace), cancellationToken)));

@@ -18,7 +18,7 @@ internal static class LoadCommand
     /// <summary>Makes the command.</summary>
     public static Command Create(CliContext context)
     {
-        var workspace = WorkspaceOptions.Name();
+        var workspace = WorkspaceOptions.Name(context);
         var rate = new Option<double>("--rate")
         {
             Description = $"Searches a second, above 0, to {MostRate}.",

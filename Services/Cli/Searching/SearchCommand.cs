@@ -19,16 +19,16 @@ internal static class SearchCommand
     public static Command Create(CliContext context)
     {
         var query = new Argument<string[]>("query") { Description = "What to search for. Several words need no quotes.", Arity = ArgumentArity.OneOrMore };
-        var workspace = WorkspaceOptions.Name();
+        var workspace = WorkspaceOptions.Name(context);
         var mode = EnumOption.Create("--mode", "How passages are found.", SearchMode.Hybrid, "-m");
-        var limit = new Option<int>("--limit", "-n") { Description = "The most hits, 1 to 200.", DefaultValueFactory = _ => 10 };
-        var offset = new Option<int>("--offset") { Description = "Hits to skip, 0 to 10,000." };
-        var filter = new Option<string?>("--filter") { Description = "A condition on metadata, such as '{\"format\": \"markdown\"}'.", HelpName = "JSON" };
+        var limit = JsonOption.Number("--limit", "The most hits, 1 to 200.", 10, 1, 200, "-n");
+        var offset = JsonOption.Number("--offset", "Hits to skip, 0 to 10,000.", 0, 0, 10_000);
+        var filter = JsonOption.Filter();
         var minScore = new Option<double?>("--min-score") { Description = "Leave out hits below it; its scale is the mode's own." };
         var documents = new Option<bool>("--documents") { Description = "Each document once, by its best passage." };
         var fuzzy = new Option<bool>("--fuzzy") { Description = "Words that are nowhere stand for those that are spelt alike." };
         var recall = EnumOption.Create("--recall", "How much an approximate index may miss.", SearchRecall.Balanced);
-        var neighbors = new Option<int>("--neighbors") { Description = "Passages before and behind each hit, 0 to 5." };
+        var neighbors = JsonOption.Number("--neighbors", "Passages before and behind each hit, 0 to 5.", 0, 0, 5);
         var total = new Option<bool>("--total") { Description = "Count all matches." };
         var explain = new Option<bool>("--explain") { Description = "Say why the plan was chosen, and what else there was." };
         var noCache = new Option<bool>("--no-cache") { Description = "Compute the answer anew." };
@@ -44,7 +44,7 @@ internal static class SearchCommand
                 parse.GetValue(mode),
                 parse.GetValue(limit),
                 parse.GetValue(offset),
-                ParseFilter(parse.GetValue(filter)),
+                parse.GetValue(filter),
                 parse.GetValue(minScore),
                 parse.GetValue(documents) ? SearchGrouping.Document : SearchGrouping.Passage,
                 Recall: parse.GetValue(recall),
@@ -65,23 +65,5 @@ internal static class SearchCommand
             }
         });
         return command;
-    }
-
-    private static JsonElement? ParseFilter(string? filter)
-    {
-        if (filter is null)
-        {
-            return null;
-        }
-
-        try
-        {
-            using var document = JsonDocument.Parse(filter);
-            return document.RootElement.Clone();
-        }
-        catch (JsonException e)
-        {
-            throw new CliException($"--filter is no JSON: {e.Message}", e);
-        }
     }
 }

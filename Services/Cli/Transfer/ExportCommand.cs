@@ -12,7 +12,7 @@ internal static class ExportCommand
     /// <summary>Makes the command.</summary>
     public static Command Create(CliContext context)
     {
-        var workspace = WorkspaceOptions.Name();
+        var workspace = WorkspaceOptions.Name(context);
         var output = new Option<string?>("--output", "-o") { Description = "The file to write. Else standard output.", HelpName = "FILE" };
         var command = new Command("export", "Write a workspace's documents with their chunks and vectors as JSON lines, for rag import.")
         {

@@ -18,7 +18,7 @@ internal static class ImportCommand
     public static Command Create(CliContext context)
     {
         var file = new Argument<string>("file") { Description = "A file of rag export." };
-        var workspace = WorkspaceOptions.Name();
+        var workspace = WorkspaceOptions.Name(context);
         var command = new Command(
             "import", "Put exported documents into a workspace. Vectors of the workspace's own space are taken over, others are computed anew.")
         {
@@ -40,7 +40,8 @@ internal static class ImportCommand
                 .ConfigureAwait(false);
             var output = context.Environment.Output;
             await output.WriteLineAsync(
-                $"{Quantity.Of(documents, "document")} put, {Quantity.Of(foreign, "document")} without the vectors of another space.").ConfigureAwait(false);
+                $"{Quantity.Of(documents, "document")} put"
+                + (foreign > 0 ? $"; for {Quantity.Of(foreign, "document")} the vectors were of another space, and are computed anew." : ".")).ConfigureAwait(false);
             if (indexing.DeadLettered > 0)
             {
                 await output.WriteLineAsync($"{Quantity.Of(indexing.DeadLettered, "document")} could not be indexed: rag dead-letters list -w {name}")

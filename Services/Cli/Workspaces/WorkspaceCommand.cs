@@ -1,20 +1,22 @@
 using System.CommandLine;
 using System.Globalization;
+using RagPlatform.Cli.Completion;
 using RagPlatform.Contracts;
 using Spectre.Console;
 
 namespace RagPlatform.Cli.Workspaces;
 
-/// <summary><c>rag workspace create|list|delete|key</c>.</summary>
+/// <summary><c>rag workspace create|list|set|delete|key</c>.</summary>
 internal static class WorkspaceCommand
 {
     private const int MostListed = 1000;
 
     /// <summary>Makes the command.</summary>
-    public static Command Create(CliContext context) => new("workspace", "Create, list and delete workspaces, and make API keys for them.")
+    public static Command Create(CliContext context) => new("workspace", "Create, list, change and delete workspaces, and make API keys for them.")
     {
         CreateCreate(context),
         CreateList(context),
+        CreateSet(context),
         CreateDelete(context),
         CreateKey(context),
     };
@@ -35,12 +37,13 @@ internal static class WorkspaceCommand
         return workspaces.Count > most ? workspaces[..most] : workspaces;
     }
 
-    private static Argument<string> NameArgument() => new("name") { Description = "The workspace's name." };
+    private static Argument<string> NameArgument(CliContext context) =>
+        new("name") { Description = "The workspace's name.", CompletionSources = { new RemoteCompletion(context).Workspaces } };
 
     private static Command CreateCreate(CliContext context)
     {
-        var name = NameArgument();
-        var settings = new WorkspaceOptions();
+        var name = NameArgument(context);
+        var settings = new WorkspaceOptions(context);
         var command = new Command("create", "Create a workspace.")
         {
             name, settings.Model, settings.Language, settings.ChunkSize, settings.Overlap, settings.Strategy,
@@ -85,9 +88,24 @@ internal static class WorkspaceCommand
         return command;
     }
 
+    private static Command CreateSet(CliContext context)
+    {
+        var name = NameArgument(context);
+        var weight = JsonOption.Number("--weight", "Its share of indexing against other workspaces, 1 to 100.", 1, 1, 100);
+        (weight.Required, weight.DefaultValueFactory) = (true, null);
+        var command = new Command("set", "Change a workspace.") { name, weight };
+        command.SetAction(async (parse, cancellationToken) =>
+        {
+            var workspace = parse.GetRequiredValue(name);
+            await context.Connect(parse).WeighIndexingAsync(workspace, parse.GetValue(weight), cancellationToken);
+            context.Environment.Output.WriteLine($"{workspace}: weight {parse.GetValue(weight)}.");
+        });
+        return command;
+    }
+
     private static Command CreateDelete(CliContext context)
     {
-        var name = NameArgument();
+        var name = NameArgument(context);
         var yes = new Option<bool>("--yes", "-y") { Description = "Do not ask." };
         var command = new Command("delete", "Delete a workspace with all its documents.") { name, yes };
         command.SetAction(async (parse, cancellationToken) =>
@@ -123,7 +141,7 @@ internal static class WorkspaceCommand
 
     private static Command CreateKey(CliContext context)
     {
-        var name = NameArgument();
+        var name = NameArgument(context);
         var label = new Option<string>("--name") { Description = "For people, to tell keys apart.", DefaultValueFactory = _ => "rag" };
         var command = new Command("key", "Make an API key for a workspace and print it: it is never shown again.") { name, label };
         command.SetAction(async (parse, cancellationToken) =>

@@ -1,15 +1,18 @@
 using System.CommandLine;
+using RagPlatform.Cli.Completion;
 using RagPlatform.Contracts;
 
 namespace RagPlatform.Cli.Workspaces;
 
 /// <summary>Options that say what a new workspace shall be.</summary>
-internal sealed class WorkspaceOptions
+/// <param name="context">What every verb gets.</param>
+internal sealed class WorkspaceOptions(CliContext context)
 {
     /// <summary><c>--model</c>.</summary>
     public Option<string?> Model { get; } = new("--model")
     {
         Description = "The embedding model of a new workspace; else the embedding service's default.",
+        CompletionSources = { new RemoteCompletion(context).Models },
     };
 
     /// <summary><c>--language</c>.</summary>
@@ -36,7 +39,12 @@ internal sealed class WorkspaceOptions
         EnumOption.Create("--strategy", "Where a new workspace's documents may be cut.", ChunkingStrategy.Markdown);
 
     /// <summary><c>--workspace</c>, required.</summary>
-    public static Option<string> Name() => new("--workspace", "-w") { Description = "The workspace.", HelpName = "NAME", Required = true };
+    public static Option<string> Name(CliContext context)
+    {
+        var option = new Option<string>("--workspace", "-w") { Description = "The workspace.", HelpName = "NAME", Required = true };
+        option.CompletionSources.Add(new RemoteCompletion(context).Workspaces);
+        return option;
+    }
 
     /// <summary>What the command line asks for.</summary>
     public WorkspaceCreate ToCreate(ParseResult parse, string name) => new(

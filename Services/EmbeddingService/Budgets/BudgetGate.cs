@@ -19,12 +19,16 @@ internal sealed partial class BudgetGate : BackgroundService
     private const int MaxUnsettled = 100_000;
 
     private static readonly TimeSpan s_refreshInterval = TimeSpan.FromSeconds(1);
+
+    // Changes are notified; what is left is to give back what dead processes reserved.
+    private static readonly TimeSpan s_notifiedInterval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_forgetInterval = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_maxFirstWait = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_maxFirstWaitOfNobody = TimeSpan.FromMilliseconds(200);
 
     private readonly EmbeddingBudgetStore? _store;
     private readonly SchemaMigrator? _schema;
+    private readonly ChangeNews? _news;
     private readonly BudgetOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<BudgetGate> _logger;
@@ -47,8 +51,10 @@ internal sealed partial class BudgetGate : BackgroundService
         IMeterFactory meters,
         ILogger<BudgetGate> logger,
         EmbeddingBudgetStore? store = null,
-        SchemaMigrator? schema = null)
+        SchemaMigrator? schema = null,
+        ChangeNews? news = null)
     {
+        _news = news;
         _store = store;
         _schema = schema;
         _options = options.Value;
@@ -93,7 +99,7 @@ internal sealed partial class BudgetGate : BackgroundService
         return new Reservation(this, model, call.Workspace, call.KeyId, id);
     }
 
-    /// <summary>Reads which workspaces have budgets. Called by itself every second, and after a change.</summary>
+    /// <summary>Reads which workspaces have budgets. Called by itself when it hears of a change, or every second.</summary>
     public async Task RefreshAsync(CancellationToken cancellationToken)
     {
         if (_store is not null)
@@ -120,15 +126,14 @@ internal sealed partial class BudgetGate : BackgroundService
             await _schema.Ready.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        using var timer = new PeriodicTimer(s_refreshInterval, _time);
         var forgotAt = _time.GetTimestamp();
-        do
+        while (_store is not null && !stoppingToken.IsCancellationRequested)
         {
             try
             {
                 await RefreshAsync(stoppingToken);
                 await SettleLateAsync();
-                if (_store is not null && _time.GetElapsedTime(forgotAt) >= s_forgetInterval)
+                if (_time.GetElapsedTime(forgotAt) >= s_forgetInterval)
                 {
                     // The rest of a great many goes the next times.
                     forgotAt = _time.GetTimestamp();
@@ -144,8 +149,11 @@ internal sealed partial class BudgetGate : BackgroundService
             {
                 LogUnreadable(e.GetType().Name);
             }
+
+            await (_news is { } news && _unsettled.IsEmpty
+                ? news.WaitAsync(news.Budgets, s_refreshInterval, s_notifiedInterval, stoppingToken)
+                : Task.Delay(s_refreshInterval, _time, stoppingToken));
         }
-        while (_store is not null && !stoppingToken.IsCancellationRequested && await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     /// <inheritdoc />

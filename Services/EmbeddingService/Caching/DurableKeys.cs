@@ -1,14 +1,20 @@
 using Microsoft.Extensions.Options;
+using RagPlatform.EmbeddingService.Gateway;
 using RagPlatform.Storage;
 
 namespace RagPlatform.EmbeddingService.Caching;
 
 /// <summary>
 /// Knows which vectors PostgreSQL cannot have, so that a text that nobody asked for before is not looked up there: it reads all keys after the start, and
-/// then, twice a second, those that other replicas added. Until it has read them, while it cannot follow, and when there are too many, every key may be there.
+/// then, when it hears of some or twice a second, those that other replicas added. Until it has read them, while it cannot follow, and when there are too many, every key may be there.
 /// </summary>
 internal sealed partial class DurableKeys(
-    IOptions<EmbeddingCacheOptions> options, TimeProvider time, ILogger<DurableKeys> logger, EmbeddingCacheStore? store = null, SchemaMigrator? schema = null)
+    IOptions<EmbeddingCacheOptions> options,
+    ChangeNews news,
+    TimeProvider time,
+    ILogger<DurableKeys> logger,
+    EmbeddingCacheStore? store = null,
+    SchemaMigrator? schema = null)
     : BackgroundService
 {
     private const int Page = 20_000;
@@ -17,8 +23,12 @@ internal sealed partial class DurableKeys(
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_intervalWithout = TimeSpan.FromMinutes(10);
 
-    // After so long without news, what is known is too old.
+    // How often it looks all the same while additions are notified.
+    private static readonly TimeSpan s_intervalNotified = TimeSpan.FromSeconds(30);
+
+    // After so long without a look, what is known is too old: where additions are notified, and elsewhere.
     private static readonly TimeSpan s_maxAge = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_maxAgeNotified = s_intervalNotified + s_maxAge;
 
     private readonly EmbeddingCacheStore? _store = options.Value is { Enabled: true, Durable: true, DurableKeysInMemory: > 0 } ? store : null;
     private volatile KeyFilter? _filling;
@@ -28,7 +38,8 @@ internal sealed partial class DurableKeys(
     private string? _snapshot;
 
     /// <summary>Whether it knows of keys that are not there.</summary>
-    public bool IsFollowing => _filter is not null && time.GetElapsedTime(Volatile.Read(ref _followedAt)) <= s_maxAge;
+    public bool IsFollowing =>
+        _filter is not null && time.GetElapsedTime(Volatile.Read(ref _followedAt)) <= (news.Hears ? s_maxAgeNotified : s_maxAge);
 
     /// <summary>Keys that were read because they had been added, since the start.</summary>
     public long Followed => Interlocked.Read(ref _followed);
@@ -53,17 +64,27 @@ internal sealed partial class DurableKeys(
 
         while (_store is not null && !stoppingToken.IsCancellationRequested)
         {
-            var interval = s_interval;
+            var known = false;
             try
             {
-                interval = await StepAsync(_store, stoppingToken) ? s_interval : s_intervalWithout;
+                known = await StepAsync(_store, stoppingToken);
+                if (!known)
+                {
+                    await Task.Delay(s_intervalWithout, time, stoppingToken);
+                    continue;
+                }
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
                 LogFailed(e.GetType().Name);
             }
 
-            await Task.Delay(interval, time, stoppingToken);
+            // Every batch that is written is news: they are read together.
+            await Task.Delay(s_interval, time, stoppingToken);
+            if (known && news.Hears)
+            {
+                await news.WaitAsync(news.Vectors, TimeSpan.Zero, s_intervalNotified - s_interval, stoppingToken);
+            }
         }
     }
 

@@ -17,6 +17,7 @@ internal sealed class EmbeddingGateway(
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public async ValueTask<EmbeddingResult> EmbedAsync(EmbeddingCall call, CancellationToken cancellationToken)
     {
+        using var span = EmbeddingSpans.Begin(call);
         var texts = call.Texts;
         var prompt = call.Target.Prompt(call.Input);
         var vectors = new float[texts.Count][];
@@ -44,9 +45,18 @@ internal sealed class EmbeddingGateway(
         if (pending is not null)
         {
             statistics.Miss(Tier.L1, pending.Count);
-            (tokens, tiers) = await FetchAsync(call, prompt, pending, vectors, tokens, tiers, cancellationToken);
+            try
+            {
+                (tokens, tiers) = await FetchAsync(call, prompt, pending, vectors, tokens, tiers, cancellationToken);
+            }
+            catch (Exception e)
+            {
+                span.Fail(e.GetType().Name);
+                throw;
+            }
         }
 
+        span.Answer(tiers, tokens);
         // What was bought is recorded when it is bought, whether the caller gets it or not.
         usage.RecordSaved(call, tiers);
         return new EmbeddingResult(vectors, tokens, tiers);

@@ -223,6 +223,7 @@ internal sealed partial class VectorFetcher(
     // The holder before us may have finished between our look into Valkey and our lease: so we look again, right behind the lease on the same connection.
     private async Task WithLeasesAsync(List<Flight> flights, EmbeddingCall call, Task<CachedVector?[]>? durableAnswer, bool again)
     {
+        call.Target.Model.Endpoints[0].Channel.Foresee();
         var taking = leases.TakeAsync(Keys(flights), CancellationToken.None).AsTask();
         var looking = valkey.GetAsync(Keys(flights), call.Target.Space.Dimensions, CancellationToken.None, again).AsTask();
         var (held, others) = Split(flights, await taking);

@@ -89,6 +89,9 @@ internal sealed class ProviderChannel(int maxInFlight, int maxWaiting, SharedRat
         await waiter.Granted.Task;
     }
 
+    /// <summary>A call may be about to come.</summary>
+    public void Foresee() => limiter?.Foresee();
+
     /// <summary>Gives a place back.</summary>
     public void Leave()
     {

@@ -16,9 +16,14 @@ namespace RagPlatform.EmbeddingService.Limits;
 internal sealed class SharedRateLimiter(
     string name, int requestsPerMinute, int tokensPerMinute, string keyPrefix, CacheConnection connection, TimeProvider time)
 {
+    private static readonly TimeSpan s_lookAge = TimeSpan.FromMilliseconds(20);
+
     private readonly RateWindow _own = new(requestsPerMinute, tokensPerMinute, time);
     private readonly RedisKey[] _keys = [$"{keyPrefix}:v3:rate:{name}", $"{keyPrefix}:v3:blocked:{name}"];
+    private readonly Lock _looking = new();
     private long _blockedUntil;
+    private Task<TimeSpan>? _look;
+    private long _lookedAt;
 
     /// <summary>How long the endpoint takes nothing, as far as this replica knows; zero when it does.</summary>
     public TimeSpan BlockedFor
@@ -38,7 +43,13 @@ internal sealed class SharedRateLimiter(
             return new(blocked, Blocked: true);
         }
 
-        // Also without limits of its own: another replica may know of a block.
+        if (requestsPerMinute == 0 && tokensPerMinute == 0)
+        {
+            // Also without limits of its own: another replica may know of a block.
+            var shared = await LookAsync();
+            return new(shared, Blocked: shared > TimeSpan.Zero);
+        }
+
         var (answered, wait) = connection.IsConfigured
             ? await connection.TryGetAsync(
                 async database => (long)await database.ScriptEvaluateAsync(
@@ -62,6 +73,46 @@ internal sealed class SharedRateLimiter(
         }
 
         return new(TimeSpan.FromMilliseconds(wait), Blocked: false);
+    }
+
+    /// <summary>A call is about to come: what other replicas know is asked for while it does something else.</summary>
+    public void Foresee()
+    {
+        if (requestsPerMinute == 0 && tokensPerMinute == 0)
+        {
+            _ = LookAsync();
+        }
+    }
+
+    // Calls that come together, and one that was foreseen, share an answer.
+    private Task<TimeSpan> LookAsync()
+    {
+        if (!connection.IsConfigured)
+        {
+            return Task.FromResult(TimeSpan.Zero);
+        }
+
+        lock (_looking)
+        {
+            if (_look is null || (_look.IsCompleted && time.GetElapsedTime(_lookedAt) > s_lookAge))
+            {
+                (_look, _lookedAt) = (AskAsync(), time.GetTimestamp());
+            }
+
+            return _look;
+        }
+
+        async Task<TimeSpan> AskAsync()
+        {
+            var (_, left) = await connection.TryGetAsync(database => database.KeyTimeToLiveAsync(_keys[1]));
+            if (left is { } blocked && blocked > TimeSpan.Zero)
+            {
+                BlockHere(blocked);
+                return blocked;
+            }
+
+            return TimeSpan.Zero;
+        }
     }
 
     /// <summary>The endpoint said that it takes nothing for a time: all replicas keep to it. A longer block that is known already stays.</summary>
@@ -99,7 +150,6 @@ internal sealed class SharedRateLimiter(
     private const string TakeScript = """
         local blocked = redis.call('PTTL', KEYS[2])
         if blocked > 0 then return -blocked end
-        if tonumber(ARGV[1]) == 0 and tonumber(ARGV[2]) == 0 then return 0 end
         if redis.replicate_commands then redis.replicate_commands() end
         local clock = redis.call('TIME')
         local now, millis = tonumber(clock[1]), math.floor(tonumber(clock[2]) / 1000)

@@ -106,6 +106,13 @@ internal static class OperationsEndpoints
             throw GatewayException.Invalid($"The settings are not those of a model: {field}: {message}", field);
         }
 
+        catch (InvalidOperationException e)
+        {
+            // A list that is filled in place cannot be null, and is the only such member.
+            throw new GatewayException(
+                StatusCodes.Status400BadRequest, "invalid_request_error", null, "providers: null is not allowed here.", "providers", e);
+        }
+
         model.Name = name;
         if (updater.Check(model) is { } reason)
         {

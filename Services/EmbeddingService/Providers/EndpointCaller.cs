@@ -211,9 +211,10 @@ internal sealed partial class EndpointCaller(TimeProvider time, ILogger<Endpoint
         }
 
         using var timeout = new CancellationTokenSource(endpoint.Options.Timeout, time);
+        using var span = EmbeddingSpans.Begin(endpoint, target, texts.Length);
         try
         {
-            return await endpoint.Generator.GenerateAsync(
+            var answer = await endpoint.Generator.GenerateAsync(
                 texts,
                 new()
                 {
@@ -225,13 +226,22 @@ internal sealed partial class EndpointCaller(TimeProvider time, ILogger<Endpoint
                     },
                 },
                 timeout.Token);
+            span.Answer(answer);
+            return answer;
         }
         catch (OperationCanceledException e)
         {
+            span.Fail("timeout");
             throw new ProviderException(ProviderFailure.Transient, $"The provider did not answer within {endpoint.Options.Timeout.TotalSeconds} s.", e);
         }
-        catch (Exception e) when (e is not ProviderException)
+        catch (ProviderException e)
         {
+            span.Fail(e.Failure.ToString());
+            throw;
+        }
+        catch (Exception e)
+        {
+            span.Fail(e.GetType().Name);
             throw new ProviderException(ProviderFailure.Transient, $"The provider failed ({e.GetType().Name}).", e);
         }
     }

@@ -29,6 +29,10 @@ public sealed class EmbeddingOptions
     [Required]
     public string DefaultModel { get; set; } = KnownModels.DefaultLocal;
 
+    /// <summary>Origins of web pages that browsers let call the service, as <c>https://app.example.org</c>; <c>*</c> for every one.</summary>
+    /// <value>Empty (the default) for none: a key belongs on a server.</value>
+    public IList<string> AllowedOrigins { get; } = [];
+
     /// <summary>Endpoints by name. The built-in <c>hashing</c> needs none.</summary>
     [ValidateEnumeratedItems]
     public IList<ProviderOptions> ProviderList => [.. Providers.Values];

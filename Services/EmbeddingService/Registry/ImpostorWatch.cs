@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using RagPlatform.EmbeddingService.Caching;
+using RagPlatform.EmbeddingService.Gateway;
 using RagPlatform.Storage;
 
 namespace RagPlatform.EmbeddingService.Registry;
@@ -11,12 +12,14 @@ namespace RagPlatform.EmbeddingService.Registry;
 internal sealed partial class ImpostorWatch(
     ModelRegistry registry,
     CachePurge purge,
+    ChangeNews news,
     TimeProvider time,
     ILogger<ImpostorWatch> logger,
     EmbeddingModelStore? store = null,
     SchemaMigrator? schema = null) : BackgroundService
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_notifiedInterval = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_maxFirstWait = TimeSpan.FromSeconds(1);
 
     // A vector that was on its way when the endpoint was found out may still be written, by this replica or another: sweeps go on for so long.
@@ -28,6 +31,8 @@ internal sealed partial class ImpostorWatch(
     private readonly ConcurrentDictionary<EndpointState, (ServedModel Model, long Since, long Found)> _own = new();
     private readonly ConcurrentDictionary<EndpointState, (string Space, string Provider)> _unrecorded = new();
     private readonly SemaphoreSlim _following = new(1);
+
+    private bool IsSweeping => !_own.IsEmpty || !_unrecorded.IsEmpty || _seen.Keys.Any(purge => !_finished.ContainsKey(purge));
 
     /// <summary>Completes when it is known which endpoints are out of use, or after a second: a provider is not called before.</summary>
     public Task ReadyAsync() => store is null || _read.Task.IsCompleted
@@ -87,8 +92,7 @@ internal sealed partial class ImpostorWatch(
             await schema.Ready.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        using var timer = new PeriodicTimer(s_interval, time);
-        do
+        while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
@@ -98,8 +102,12 @@ internal sealed partial class ImpostorWatch(
             {
                 LogFailed(e.GetType().Name);
             }
+
+            // What is being swept is looked at again and again; what others find out is notified.
+            await (IsSweeping
+                ? Task.Delay(s_interval, time, stoppingToken)
+                : news.WaitAsync(news.Endpoints, s_interval, s_notifiedInterval, stoppingToken));
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     private async Task StepAsync(CancellationToken cancellationToken)

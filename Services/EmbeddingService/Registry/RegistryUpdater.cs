@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.Extensions.Options;
+using RagPlatform.EmbeddingService.Gateway;
 using RagPlatform.Storage;
 
 namespace RagPlatform.EmbeddingService.Registry;
@@ -12,12 +13,13 @@ internal sealed partial class RegistryUpdater(
     ModelCatalog catalog,
     ModelAliases aliases,
     IOptions<EmbeddingOptions> options,
-    TimeProvider time,
+    ChangeNews news,
     ILogger<RegistryUpdater> logger,
     EmbeddingModelStore? store = null,
     SchemaMigrator? schema = null) : BackgroundService
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_notifiedInterval = TimeSpan.FromMinutes(1);
 
     private string _seen = "";
 
@@ -86,7 +88,6 @@ internal sealed partial class RegistryUpdater(
             await schema.Ready.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        using var timer = new PeriodicTimer(s_interval, time);
         while (store is not null)
         {
             try
@@ -98,7 +99,7 @@ internal sealed partial class RegistryUpdater(
                 LogFailed(e.GetType().Name);
             }
 
-            await timer.WaitForNextTickAsync(stoppingToken);
+            await news.WaitAsync(news.Registry, s_interval, s_notifiedInterval, stoppingToken);
         }
     }
 

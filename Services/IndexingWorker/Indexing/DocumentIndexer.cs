@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using RagPlatform.Contracts;
@@ -134,6 +135,7 @@ internal sealed partial class DocumentIndexer(
 
     private async Task RunAsync(IndexSource source, HashSet<ContentHash> known, CancellationToken cancellationToken)
     {
+        using var activity = IndexingTraces.BeginDocument(source);
         Exception? failure = null;
         try
         {
@@ -147,6 +149,7 @@ internal sealed partial class DocumentIndexer(
         catch (Exception e)
         {
             failure = e;
+            activity.Fail(e);
         }
 
         await EndAsync(source.Task, failure, cancellationToken, source.Space);
@@ -167,6 +170,7 @@ internal sealed partial class DocumentIndexer(
         var vectors = await batcher.EmbedAsync(
             source.Space, source.Workspace, source.Task.Priority, wanted.ConvertAll(p => p.Text), taskToken);
         Failpoint.Hit("embed.done");
+        Activity.Current?.SetTag("rag.passages", passages.Count).SetTag("rag.passages.embedded", wanted.Count);
         if (wanted.Count > 0)
         {
             await EndRestsAsync(source.Task, cancellationToken);
@@ -259,6 +263,7 @@ internal sealed partial class DocumentIndexer(
 
     private IReadOnlyList<Passage> Split(IndexSource source)
     {
+        using var activity = IndexingTraces.Begin("split");
         try
         {
             var chunker = _chunkers.GetOrAdd(source.Chunking, static settings => new Chunker(settings));

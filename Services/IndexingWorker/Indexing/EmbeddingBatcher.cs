@@ -122,6 +122,8 @@ internal sealed partial class EmbeddingBatcher(
     {
         // Off the caller's lock.
         await Task.Yield();
+        using var activity = IndexingTraces.BeginShared("embed passages", batch.Select(item => item.Request.Trace));
+        activity?.SetTag("rag.texts", batch.Count).SetTag("rag.space", lane.Space.Id);
         Exception? failure = null;
         var isRefused = false;
         try
@@ -131,6 +133,7 @@ internal sealed partial class EmbeddingBatcher(
         catch (Exception e)
         {
             failure = e;
+            activity.Fail(e);
             batch.ForEach(item => item.Request.Done.TrySetException(e));
         }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Indexing;
@@ -88,6 +89,9 @@ internal sealed class TextRequest(IReadOnlyList<string> texts)
     private int _missing = texts.Count;
 
     public IReadOnlyList<string> Texts { get; } = texts;
+
+    /// <summary>The trace of its document.</summary>
+    public ActivityContext Trace { get; } = IndexingTraces.Current;
 
     public TaskCompletionSource<ReadOnlyMemory<float>[]> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

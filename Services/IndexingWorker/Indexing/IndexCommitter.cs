@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Npgsql;
 using RagPlatform.ServiceDefaults.Connections;
 using RagPlatform.Storage;
@@ -149,6 +150,8 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
         // Off the caller's lock.
         await Task.Yield();
         var begin = time.GetTimestamp();
+        using var activity = IndexingTraces.BeginShared("write documents", batch.Select(item => item.Trace));
+        activity?.SetTag("rag.documents", batch.Count).SetTag("rag.space", batch[0].Space.Id);
         try
         {
             await WriteAsync(batch);
@@ -216,5 +219,7 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
     private sealed record Item(SpaceRow Space, IndexDocument Document, CancellationToken CancellationToken)
     {
         public TaskCompletionSource<IndexOutcome> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public ActivityContext Trace { get; } = IndexingTraces.Current;
     }
 }

@@ -10,6 +10,7 @@ internal sealed partial class Maintenance(
     SpaceStore spaces,
     VectorIndexStore indexes,
     WorkspaceStore workspaces,
+    DocumentStore documents,
     LexicalFolder lexical,
     TaskQueue queue,
     ReindexStore reindex,
@@ -17,11 +18,13 @@ internal sealed partial class Maintenance(
     TokenCalibration tokens,
     TokenRatioStore ratios,
     SchemaMigrator migrator,
+    IdlePace pace,
     IOptions<IndexingOptions> options,
     TimeProvider time,
     ILogger<Maintenance> logger) : BackgroundService
 {
     private const int PurgeStep = 200;
+    private const int MeasureStep = 200;
     private const int PruneStep = 10_000;
     private const int ReindexStep = 1_000;
     private static readonly TimeSpan s_checkRetention = TimeSpan.FromDays(30);
@@ -33,6 +36,8 @@ internal sealed partial class Maintenance(
 
     private readonly Dictionary<int, long> _replacedAt = [];
 
+    private bool _allMeasured;
+
     /// <summary>Does one step of everything.</summary>
     /// <returns>Whether another step at once would find more to do.</returns>
     public async Task<bool> RunOnceAsync(CancellationToken cancellationToken)
@@ -42,7 +47,8 @@ internal sealed partial class Maintenance(
         await TryAsync("expire", () => queue.ExpireDeadLettersAsync(options.Value.DeadLetterRetention, cancellationToken), cancellationToken);
         await TryAsync("tokens", () => SynchronizeAsync(cancellationToken), cancellationToken);
         await TryAsync("forget", () => checks.PruneAsync(s_checkRetention, cancellationToken), cancellationToken);
-        return purged == PurgeStep || pruned == PruneStep;
+        var measured = await TryAsync("measure", () => MeasureAsync(cancellationToken), cancellationToken);
+        return measured == MeasureStep || purged == PurgeStep || pruned == PruneStep;
     }
 
     /// <inheritdoc />
@@ -71,6 +77,14 @@ internal sealed partial class Maintenance(
         return stepped ? 1 : 0;
     }
 
+    // Once none are left, no version of today adds one.
+    private async Task<int> MeasureAsync(CancellationToken cancellationToken)
+    {
+        var measured = _allMeasured ? 0 : await documents.MeasureAsync(MeasureStep, cancellationToken);
+        _allMeasured = measured == 0;
+        return measured;
+    }
+
     private async Task<int> SynchronizeAsync(CancellationToken cancellationToken)
     {
         await tokens.SynchronizeAsync(ratios, cancellationToken);
@@ -85,12 +99,13 @@ internal sealed partial class Maintenance(
 
     private async Task RepeatAsync(Func<CancellationToken, Task<bool>> step, CancellationToken cancellationToken)
     {
+        var intervals = 1;
         while (true)
         {
-            if (!await step(cancellationToken))
-            {
-                await Task.Delay(options.Value.MaintenanceInterval, time, cancellationToken);
-            }
+            var stirred = pace.Next;
+            intervals = await step(cancellationToken)
+                ? 1
+                : await pace.RestAsync(stirred, options.Value.MaintenanceInterval, intervals, cancellationToken);
         }
     }
 

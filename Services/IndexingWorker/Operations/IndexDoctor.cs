@@ -16,6 +16,7 @@ internal sealed partial class IndexDoctor(
     SchemaMigrator migrator,
     WorkerIdentity identity,
     ControlSignal control,
+    IdlePace pace,
     IOptions<IndexingOptions> options,
     TimeProvider time,
     ILogger<IndexDoctor> logger) : BackgroundService
@@ -130,7 +131,7 @@ internal sealed partial class IndexDoctor(
 
             if (!worked)
             {
-                await control.Doctor.WaitAsync(options.Value.MaintenanceInterval, time, stoppingToken);
+                await control.Doctor.WaitAsync((pace.MayRest ? IdlePace.Slowest : 1) * options.Value.MaintenanceInterval, time, stoppingToken);
             }
         }
     }

@@ -11,6 +11,7 @@ internal sealed partial class IndexingLoop(
     DocumentIndexer indexer,
     SchemaMigrator migrator,
     TaskSignal signal,
+    IdlePace pace,
     WorkerIdentity identity,
     TasksInWork inWork,
     RestingSpaces resting,
@@ -18,6 +19,9 @@ internal sealed partial class IndexingLoop(
     TimeProvider time,
     ILogger<IndexingLoop> logger) : BackgroundService
 {
+    // What is missed of a notification, nobody knows of any reason: a fallback of a fallback.
+    private const int IdlePolls = 15;
+
     // Under load, a claim for each task that ends would cost more than it brings: where a space has its share, there is only something for others
     // when something is new.
     private static readonly TimeSpan s_claimInterval = TimeSpan.FromMilliseconds(10);
@@ -146,6 +150,15 @@ internal sealed partial class IndexingLoop(
             try
             {
                 pause = await RunOnceAsync(stoppingToken);
+                if (pause == TimeSpan.Zero)
+                {
+                    pace.Stir();
+                }
+                else if (pause == options.Value.PollInterval && pace.MayRest && await queue.IsEmptyAsync(stoppingToken))
+                {
+                    // Nothing rests or is leased to a worker that may be dead: what comes is notified.
+                    pause *= IdlePolls;
+                }
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {

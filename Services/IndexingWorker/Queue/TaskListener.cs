@@ -1,3 +1,4 @@
+using RagPlatform.IndexingWorker.Indexing;
 using RagPlatform.Storage;
 
 namespace RagPlatform.IndexingWorker.Queue;
@@ -8,6 +9,7 @@ internal sealed partial class TaskListener(
     SchemaMigrator migrator,
     TaskSignal signal,
     ControlSignal control,
+    IdlePace pace,
     TimeProvider time,
     ILogger<TaskListener> logger) : BackgroundService
 {
@@ -21,7 +23,7 @@ internal sealed partial class TaskListener(
         {
             try
             {
-                await listener.ListenToTasksAsync(signal.SetNews, control.Set, stoppingToken);
+                await listener.ListenToTasksAsync(OnTask, OnControl, stoppingToken);
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
@@ -30,6 +32,18 @@ internal sealed partial class TaskListener(
 
             await Task.Delay(s_reconnectDelay, time, stoppingToken);
         }
+    }
+
+    private void OnTask()
+    {
+        signal.SetNews();
+        pace.Stir();
+    }
+
+    private void OnControl()
+    {
+        control.Set();
+        pace.Stir();
     }
 
     [LoggerMessage(1, LogLevel.Warning, "Not listening for tasks at the moment, polling: {Reason}")]

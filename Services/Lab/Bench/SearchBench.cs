@@ -2,6 +2,7 @@ using System.CommandLine;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Npgsql;
 using RagPlatform.Cli;
 using RagPlatform.Contracts;
 using RagPlatform.Lab.Figures;
@@ -50,7 +51,7 @@ internal static class SearchBench
     private static async Task LoadAsync(BenchContext bench, EphemeralNode node, SearchBenchCorpus corpus)
     {
         var services = node.App.SearchApi.Services;
-        bench.Progress("PostgreSQL " + await services.GetRequiredService<RawVectorProbe>().GetVersionAsync(bench.CancellationToken).ConfigureAwait(false));
+        bench.Progress("PostgreSQL " + await new RawVectorProbe(services.GetRequiredService<NpgsqlDataSource>()).GetVersionAsync(bench.CancellationToken).ConfigureAwait(false));
         var began = bench.Time.GetTimestamp();
         var there = await node.Client.ListWorkspacesAsync(cancellationToken: bench.CancellationToken).ConfigureAwait(false);
         foreach (var workspace in corpus.Workspaces)
@@ -87,7 +88,7 @@ internal static class SearchBench
         bench.Progress(FormattableString.Invariant($"indexed in {bench.Time.GetElapsedTime(began).TotalSeconds:0} s; waiting for the HNSW indexes"));
         var own = corpus.CountOf(SearchBenchCorpus.Large) >= services.GetRequiredService<IOptions<SearchOptions>>().Value.PartialIndexChunks;
         await WaitForIndexAsync(bench, node, own ? "hnsw-workspace" : "hnsw").ConfigureAwait(false);
-        await services.GetRequiredService<RawVectorProbe>().VacuumAsync(bench.CancellationToken).ConfigureAwait(false);
+        await new RawVectorProbe(services.GetRequiredService<NpgsqlDataSource>()).VacuumAsync(bench.CancellationToken).ConfigureAwait(false);
     }
 
     // They are built by themselves, that of the space and then the workspace's own; a plan says what there is.

@@ -103,7 +103,7 @@ internal sealed class SearchBenchRun(BenchContext bench, EphemeralNode node, Sea
         var plan = await _services.GetRequiredService<QueryPlanner>().PlanAsync(
             row.WorkspaceId, space, null, "", Limit, SearchRecall.Balanced, bench.CancellationToken).ConfigureAwait(false);
         var ef = Math.Max(Limit, plan.Ef);
-        var probe = _services.GetRequiredService<RawVectorProbe>();
+        var probe = new RawVectorProbe(_services.GetRequiredService<NpgsqlDataSource>());
         var store = _services.GetRequiredService<VectorSearch>();
         var searcher = _services.GetRequiredService<Searcher>();
         // In turns, so that what else goes on in the machine meets all alike, and each as often first as the others: the first one warms what it reads.
@@ -201,7 +201,7 @@ internal sealed class SearchBenchRun(BenchContext bench, EphemeralNode node, Sea
     {
         // Of the search API's pool: PostgreSQL knows each service by its application's name.
         var application = new NpgsqlConnectionStringBuilder(_services.GetRequiredService<NpgsqlDataSource>().ConnectionString).ApplicationName;
-        var probe = _services.GetRequiredService<RawVectorProbe>();
+        var probe = new RawVectorProbe(_services.GetRequiredService<NpgsqlDataSource>());
         while (!cancellationToken.IsCancellationRequested)
         {
             _poolMax = Math.Max(_poolMax, await probe.CountConnectionsAsync(application ?? "", CancellationToken.None).ConfigureAwait(false));

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using RagPlatform.Cli;
 using RagPlatform.Lab.Bench;
+using RagPlatform.Lab.Drill.Fuzz;
 using RagPlatform.Lab.Figures;
 using RagPlatform.SingleNode;
 using RagPlatform.SingleNode.ScriptedProvider;
@@ -19,6 +20,7 @@ internal static class DrillCommand
         CreateIndexing(context),
         SearchDrill.Create(context),
         NeighboursDrill.Create(context),
+        FuzzDrill.Create(context),
         DrillWorker.Create(context),
     };
 

@@ -1,10 +1,13 @@
 using System.Globalization;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using RagPlatform.Contracts;
 using RagPlatform.Lab.Bench;
 using RagPlatform.Lab.Figures;
 using RagPlatform.Storage;
+using RagPlatform.Storage.ReadModel;
 
 namespace RagPlatform.Lab.Drill;
 
@@ -83,7 +86,7 @@ internal sealed class SearchDrillIndex
         var others = new SearchBenchCorpus(_bench.Seed + 1, 2 * _passages).Documents(SearchBenchCorpus.Large);
         await PutAsync(Churned, others.Where((_, i) => i % 2 == 0)).ConfigureAwait(false);
         var space = await SpaceAsync().ConfigureAwait(false);
-        await _services.GetRequiredService<RawVectorProbe>().VacuumAsync(space, _bench.CancellationToken).ConfigureAwait(false);
+        await new RawVectorProbe(_services.GetRequiredService<NpgsqlDataSource>()).VacuumAsync(space, _bench.CancellationToken).ConfigureAwait(false);
         _bench.Figures.Add(
             "drill.search.recall_after_churn", await RecallAsync("after churn and VACUUM").ConfigureAwait(false), "", Figure.AtLeast(before - MayLose));
 
@@ -97,7 +100,7 @@ internal sealed class SearchDrillIndex
 
     private async Task HalveAsync(SpaceRow space, double before)
     {
-        var probe = _services.GetRequiredService<RawVectorProbe>();
+        var probe = new RawVectorProbe(_services.GetRequiredService<NpgsqlDataSource>());
 
         // As new as the other one: an index grows with what has come and gone.
         await probe.ReindexAsync(space, _bench.CancellationToken).ConfigureAwait(false);
@@ -148,7 +151,7 @@ internal sealed class SearchDrillIndex
 
     private async Task<double> WatchLocksAsync(CancellationToken stop)
     {
-        var probe = _services.GetRequiredService<RawVectorProbe>();
+        var probe = new RawVectorProbe(_services.GetRequiredService<NpgsqlDataSource>());
         var (longest, looks) = (0.0, 0);
         var seen = new HashSet<string>(StringComparer.Ordinal);
         while (!stop.IsCancellationRequested)
@@ -183,21 +186,40 @@ internal sealed class SearchDrillIndex
 
     private async Task<double> RecallAsync(string when)
     {
-        var (found, wanted, byIndex) = (0, 0, 0);
+        var (found, wanted, byIndex, wrong) = (0, 0, 0, 0);
+        var workspace = (await _services.GetRequiredService<WorkspaceStore>().FindAsync(Churned, _bench.CancellationToken).ConfigureAwait(false))!;
+        var space = workspace.Serving;
+        var vectors = new List<ReadOnlyMemory<float>>();
+        foreach (var texts in _queries.Select(q => q.Text).Chunk(EmbeddingGatewayClient.MaxBatch))
+        {
+            vectors.AddRange(await _services.GetRequiredService<EmbeddingGatewayClient>().EmbedAsync(
+                new(space.Model, space.Revision, space.Dimensions, space.Normalized, space.QueryPrompt, space.DocumentPrompt, space.MaxTokens, space.Lexical),
+                space.Id, texts, EmbeddingInput.Query, Churned, _bench.CancellationToken).ConfigureAwait(false));
+        }
+
+        using var oracle = RagDbContext.Create(_services.GetRequiredService<NpgsqlDataSource>(), space);
         for (var i = 0; i < Queries; i++)
         {
             var near = await SearchAsync(Churned, i, SearchRecall.Balanced).ConfigureAwait(false);
             var truth = await SearchAsync(Churned, i, SearchRecall.Exact).ConfigureAwait(false);
 
             // By score: among vectors that are equally near, none is more right than another.
-            var last = truth.Hits.Count == 0 ? 0 : truth.Hits[^1].Score - 1e-6;
+            var scores = await oracle.ListNearest(workspace.WorkspaceId, vectors[i]).Take(Limit).Select(n => 1 - n.Distance)
+                .ToListAsync(_bench.CancellationToken).ConfigureAwait(false);
+            var last = scores.Count == 0 ? 0 : scores[^1] - 1e-6;
             found += near.Hits.Count(h => h.Score >= last);
-            wanted += truth.Hits.Count;
+            wanted += scores.Count;
+            wrong += truth.Hits.Count == scores.Count && truth.Hits.Zip(scores).All(pair => Math.Abs(pair.First.Score - pair.Second) < 1e-6) ? 0 : 1;
             byIndex += near.Plan == "hnsw" ? 1 : 0;
         }
 
         var recall = wanted == 0 ? 0 : (double)found / wanted;
         _bench.Progress(FormattableString.Invariant($"recall {when}: {recall:0.####}, {byIndex} of {Queries} by the index"));
+        if (wrong > 0)
+        {
+            throw new UnsoundRunException($"{wrong} of {Queries} exact searches {when} did not find what comparing one by one finds");
+        }
+
         return byIndex >= Queries * 0.9 ? recall : throw new UnsoundRunException($"only {byIndex} of {Queries} searches {when} used the index");
     }
 

@@ -36,7 +36,7 @@ internal static class EvalCommand
             HelpName = "NAME",
         };
         var keep = new Option<bool>("--keep") { Description = "Keep the new workspace." };
-        var settings = new WorkspaceOptions();
+        var settings = new WorkspaceOptions(context);
 
         return FigureCommand.Create(
             context,

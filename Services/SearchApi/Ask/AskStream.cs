@@ -21,6 +21,16 @@ internal static partial class AskStream
 
     private const int MaxMessageLength = 500;
 
+    // Nothing of our traces goes to a third party. The deadline is each answer's own.
+    private static readonly HttpClientPipelineTransport s_transport = new(new HttpClient(new SocketsHttpHandler
+    {
+        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        ActivityHeadersPropagator = null,
+    })
+    {
+        Timeout = Timeout.InfiniteTimeSpan,
+    });
+
     /// <summary>Streams the passages, the answer as it comes, and how it ended.</summary>
     /// <param name="question">The question.</param>
     /// <param name="hits">The passages that the answer may draw on.</param>
@@ -35,7 +45,12 @@ internal static partial class AskStream
 
         // A refusal is passed on, not waited out: the caller sees it, and decides.
         var chat = new ChatClient(
-            options.Model, new ApiKeyCredential(options.ApiKey), new OpenAIClientOptions { Endpoint = options.BaseUrl, RetryPolicy = new ClientRetryPolicy(0) });
+            options.Model, new ApiKeyCredential(options.ApiKey), new OpenAIClientOptions
+            {
+                Endpoint = options.BaseUrl,
+                RetryPolicy = new ClientRetryPolicy(0),
+                Transport = s_transport,
+            });
         var updates = chat.CompleteChatStreamingAsync(
             [new SystemChatMessage(Instructions), new UserChatMessage(Prompt(question, hits))], cancellationToken: deadline.Token);
         var answer = new StringBuilder();

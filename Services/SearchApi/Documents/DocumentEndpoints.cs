@@ -47,7 +47,8 @@ internal static class DocumentEndpoints
             .WithName("DeleteDocument")
             .WithSummary("Delete a document")
             .WithDescription("It is out of every search at once.")
-            .WithMetadata(new WaitsAttribute());
+            .WithMetadata(new WaitsAttribute(), new ConditionalAttribute("If-Match"))
+            .ProducesProblem(StatusCodes.Status412PreconditionFailed);
         return group;
     }
 
@@ -103,13 +104,13 @@ internal static class DocumentEndpoints
             return ApiProblems.Invalid(errors);
         }
 
-        if (!Preconditions.TryRead(context.Request.Headers, out var expected))
+        if (!Preconditions.TryRead(context.Request.Headers, out var condition))
         {
             return Preconditions.Invalid();
         }
 
         var input = ToInput(id.Value, document.Title, prepared!, document.Metadata, document.Priority);
-        if (await writer.PutAsync(workspace.Id, input, expected, context, cancellationToken) is not { } written)
+        if (await writer.PutAsync(workspace.Id, input, condition, context, cancellationToken) is not { } written)
         {
             return Preconditions.Failed();
         }
@@ -159,11 +160,17 @@ internal static class DocumentEndpoints
             return ApiProblems.Invalid("id", wrong);
         }
 
-        return await writer.DeleteAsync(workspace.Id, id.Value, context, cancellationToken) switch
+        if (!Preconditions.TryRead(context.Request.Headers, out var condition) || condition == DocumentCondition.Absent)
         {
-            null => ApiProblems.NotFound("document", id.Value),
-            true => TypedResults.NoContent(),
-            false => TypedResults.Accepted((string?)null),
+            return Preconditions.Invalid();
+        }
+
+        return await writer.DeleteAsync(workspace.Id, id.Value, condition, context, cancellationToken) switch
+        {
+            (DocumentDeletion.Refused, _) => Preconditions.Failed(),
+            (DocumentDeletion.Missing, _) => condition is null ? ApiProblems.NotFound("document", id.Value) : Preconditions.Failed(),
+            (_, true) => TypedResults.NoContent(),
+            _ => TypedResults.Accepted((string?)null),
         };
     }
 

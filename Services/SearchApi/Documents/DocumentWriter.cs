@@ -26,16 +26,16 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
             cancellationToken);
 
     /// <summary>Puts a document if it is as the caller demands.</summary>
-    /// <param name="expected">The revision that it must have, <see cref="DocumentStore.Absent"/>, or null for anything.</param>
+    /// <param name="condition">What the stored document must be; null for anything.</param>
     /// <returns>What was done, whether nothing that was to be waited for is still under way, and whether it is new; null when it is not as demanded.</returns>
     /// <inheritdoc cref="PutAsync(int, IReadOnlyList{DocumentInput}, HttpContext, CancellationToken)"/>
 #pragma warning disable CS1573 // The other parameters are those of the overload.
     public async Task<(DocumentWrite Write, bool Complete, bool Created)?> PutAsync(
-        int workspaceId, DocumentInput input, long? expected, HttpContext context, CancellationToken cancellationToken)
+        int workspaceId, DocumentInput input, DocumentCondition? condition, HttpContext context, CancellationToken cancellationToken)
 #pragma warning restore CS1573
     {
         if (await DatabaseDeadline.WaitAsync(
-            token => documents.PutAsync(workspaceId, input, expected, token), LimitOf([input]), time, cancellationToken) is not { } row)
+            token => documents.PutAsync(workspaceId, input, condition, token), LimitOf([input]), time, cancellationToken) is not { } row)
         {
             return null;
         }
@@ -44,19 +44,21 @@ internal sealed class DocumentWriter(DocumentStore documents, IndexingWaiter wai
         return (writes[0], complete, row.Created);
     }
 
-    /// <summary>Deletes a document.</summary>
-    /// <returns>Null when there is none of that id; else whether nothing that was to be waited for is still under way.</returns>
-    public async Task<bool?> DeleteAsync(int workspaceId, string id, HttpContext context, CancellationToken cancellationToken)
+    /// <summary>Deletes a document if it is as the caller demands.</summary>
+    /// <returns>What became of it, and whether nothing that was to be waited for is still under way.</returns>
+    public async Task<(DocumentDeletion Deletion, bool Complete)> DeleteAsync(
+        int workspaceId, string id, DocumentCondition? condition, HttpContext context, CancellationToken cancellationToken)
     {
-        if (!await DatabaseDeadline.WaitAsync(
-            token => documents.DeleteAsync(workspaceId, id, token), DatabaseDeadline.Short * 2, time, cancellationToken))
+        var deletion = await DatabaseDeadline.WaitAsync(
+            token => documents.DeleteAsync(workspaceId, id, condition, token), DatabaseDeadline.Short * 2, time, cancellationToken);
+        if (deletion != DocumentDeletion.Done)
         {
-            return null;
+            return (deletion, true);
         }
 
         workspaces.Invalidate(workspaceId);
         var states = await WaitForStatesAsync(workspaceId, [id], context, cancellationToken);
-        return states is null || states.Values.All(IndexingWaiter.IsFinal);
+        return (deletion, states is null || states.Values.All(IndexingWaiter.IsFinal));
     }
 
     private static TimeSpan LimitOf(IReadOnlyList<DocumentInput> inputs) =>

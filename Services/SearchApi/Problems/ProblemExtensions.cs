@@ -32,8 +32,10 @@ internal static class ProblemExtensions
 
     /// <summary>Documents the problems that every endpoint of the group can answer.</summary>
     public static RouteGroupBuilder ProducesApiProblems(this RouteGroupBuilder group) => group
+        .ProducesValidationProblem()
         .ProducesProblem(StatusCodes.Status401Unauthorized)
         .ProducesProblem(StatusCodes.Status403Forbidden)
+        .ProducesProblem(StatusCodes.Status429TooManyRequests)
         .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
     // What the framework answers with a status alone.

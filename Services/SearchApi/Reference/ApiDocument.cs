@@ -86,7 +86,7 @@ internal static class ApiDocument
                 Name = conditional.Header,
                 In = ParameterLocation.Header,
                 Description = conditional.Header == "If-Match"
-                    ? "The ETag that the document must have, so that no other's write is lost; 'If-None-Match: *' when it must be new."
+                    ? "The ETag that the document must have, or several, or '*' for any, so that no other's write is lost. On a put also 'If-None-Match: *': it must be new."
                     : "The ETag that is known already: 304 when it is still the newest.",
                 Schema = new OpenApiSchema { Type = JsonSchemaType.String },
             });
@@ -117,6 +117,11 @@ internal static class ApiDocument
 
         if (operation.Responses is { } responses)
         {
+            if (operation.RequestBody is not null && responses.TryGetValue("503", out var problem))
+            {
+                responses.TryAdd("413", new OpenApiResponse { Description = "Content Too Large", Content = problem.Content?.ToDictionary() });
+            }
+
             operation.Responses = [];
             foreach (var (status, response) in responses.OrderBy(r => r.Key, StringComparer.Ordinal))
             {

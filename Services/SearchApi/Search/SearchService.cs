@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Options;
 using RagPlatform.Contracts;
 using RagPlatform.Storage;
@@ -29,8 +30,19 @@ internal sealed class SearchService(
     /// <exception cref="TimeoutException">The deadline is over.</exception>
     public async Task<SearchResponse?> SearchAsync(SearchQuery query, long? arrivedAt, CancellationToken cancellationToken)
     {
+        using var span = SearchSpans.Begin(query);
         using var deadline = new SearchDeadline(options.Value.Timeout, time, cancellationToken, arrivedAt);
-        return await deadline.WaitAsync(AnswerAsync(query, deadline.Token));
+        try
+        {
+            var response = await deadline.WaitAsync(AnswerAsync(query, deadline.Token));
+            span.Answer(response);
+            return response;
+        }
+        catch (Exception e)
+        {
+            span?.SetStatus(ActivityStatusCode.Error).SetTag("error.type", e.GetType().Name);
+            throw;
+        }
     }
 
     /// <summary>Sees to it that a search's answer is in the cache. Does not count as a search.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 
 namespace RagPlatform.SearchApi.Search;
 
@@ -72,7 +73,7 @@ internal sealed class SearchTrace(TimeProvider time)
     }
 
     /// <summary>Begins a stage; it ends when the result is disposed of.</summary>
-    public StageScope Begin(string stage) => new(this, stage, time.GetTimestamp());
+    public StageScope Begin(string stage) => new(this, stage, time.GetTimestamp(), SearchSpans.Begin(stage));
 
     /// <summary>Runs a stage that only computes.</summary>
     public T Compute<T>(string stage, Func<T> work)
@@ -116,9 +117,13 @@ internal sealed class SearchTrace(TimeProvider time)
     }
 
     /// <summary>A stage that is running.</summary>
-    internal readonly struct StageScope(SearchTrace trace, string stage, long began) : IDisposable
+    internal readonly struct StageScope(SearchTrace trace, string stage, long began, Activity? span) : IDisposable
     {
         /// <inheritdoc />
-        public void Dispose() => trace.End(stage, began);
+        public void Dispose()
+        {
+            span?.Dispose();
+            trace.End(stage, began);
+        }
     }
 }

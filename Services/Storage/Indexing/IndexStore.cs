@@ -25,6 +25,9 @@ public sealed record IndexSource(
 {
     /// <summary>The document's title; empty when it has none.</summary>
     public string Title { get; init; } = "";
+
+    /// <summary>The trace of the request that put it, as W3C writes it; null without one.</summary>
+    public string? TraceParent { get; init; }
 }
 
 /// <summary>A chunk as the index shall have it.</summary>
@@ -65,7 +68,7 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
     private const string LoadSql = $"""
         SELECT t.i, w.name, w.chunk_strategy, w.chunk_target, w.chunk_overlap,
                EXISTS (SELECT FROM route_spaces r WHERE r.workspace_id = t.workspace_id AND r.space_id = t.space_id),
-               d.document_key, d.text, d.prepared IS NOT NULL, x.given, coalesce(d.title, ''), {SpaceRow.Columns}
+               d.document_key, d.text, d.prepared IS NOT NULL, x.given, coalesce(d.title, ''), d.traceparent, {SpaceRow.Columns}
         FROM unnest($1::int[], $2::text[], $3::int[]) WITH ORDINALITY AS t (workspace_id, document_id, space_id, i)
         JOIN workspaces w ON w.workspace_id = t.workspace_id
         JOIN spaces s ON s.space_id = t.space_id
@@ -105,7 +108,7 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
                     tasks[(int)reader.GetInt64(0) - 1],
                     reader.GetString(1),
                     new ChunkingRow(reader.GetString(2), reader.GetInt32(3), reader.GetInt32(4)),
-                    SpaceRow.Read(reader, 11),
+                    SpaceRow.Read(reader, 12),
                     reader.GetBoolean(5),
                     reader.IsDBNull(6) ? null : reader.GetInt64(6),
                     reader.IsDBNull(7) ? null : reader.GetString(7),
@@ -113,6 +116,7 @@ public sealed class IndexStore(NpgsqlDataSource dataSource)
                     null)
                 {
                     Title = reader.GetString(10),
+                    TraceParent = reader.IsDBNull(11) ? null : reader.GetString(11),
                 });
             }
         }

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Npgsql;
 
 namespace RagPlatform.Storage;
@@ -94,21 +95,40 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
 
     private const string DeleteTermsSql = "DELETE FROM lexical_blocks WHERE workspace_id = $1 AND term = ANY ($2)";
 
-    private const string CorrectDeadSql = "INSERT INTO lexical_counts (workspace_id, chunks, length, dead) VALUES ($1, 0, 0, -$2)";
+    // What is dead after a compaction is what is dead in the rest of the delta, whatever was counted before. Taken before the compaction looks which ids live:
+    // what dies in between is counted though it is removed, until the next time; the other way round it would stay uncounted.
+    private const string CorrectDeadSql = """
+        INSERT INTO lexical_counts (workspace_id, chunks, length, dead)
+        SELECT $1, 0, 0, (
+            SELECT count(*) FROM lexical_delta d
+            WHERE d.workspace_id = $1 AND NOT EXISTS (SELECT FROM chunks c WHERE c.workspace_id = $1 AND c.lexical_id = d.lexical_id)
+        ) - (SELECT coalesce(sum(dead), 0) FROM lexical_counts WHERE workspace_id = $1)
+        """;
 
     private long _newestSeen;
 
     /// <summary>Folds one step in each workspace that needs it. Meant to be called every second or so.</summary>
     /// <param name="cancellationToken">Cancels; what is not committed stays to be done.</param>
     /// <returns>Chunks that were folded. When it is not 0, calling again at once may find more.</returns>
+    /// <exception cref="NpgsqlException">Among others: the first failure, after every workspace had its step.</exception>
     public async Task<int> FoldAsync(CancellationToken cancellationToken)
     {
         var folded = 0;
+        ExceptionDispatchInfo? failure = null;
         foreach (var workspaceId in await ListPendingAsync(cancellationToken))
         {
-            folded += await FoldAsync(workspaceId, cancellationToken);
+            try
+            {
+                folded += await FoldAsync(workspaceId, cancellationToken);
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                // The others behind it are not to blame.
+                failure ??= ExceptionDispatchInfo.Capture(e);
+            }
         }
 
+        failure?.Throw();
         return folded;
     }
 
@@ -135,7 +155,7 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
 
         if (dead > 100 + (MaxDeadShare * chunks))
         {
-            await CompactAsync(connection, workspaceId, average, dead, cancellationToken);
+            await CompactAsync(connection, workspaceId, average, cancellationToken);
         }
 
         await transaction.CommitAsync(cancellationToken);
@@ -248,8 +268,9 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
     }
 
     private static async Task CompactAsync(
-        NpgsqlConnection connection, int workspaceId, double average, long dead, CancellationToken cancellationToken)
+        NpgsqlConnection connection, int workspaceId, double average, CancellationToken cancellationToken)
     {
+        await ScalarAsync(connection, CorrectDeadSql, cancellationToken, workspaceId);
         var live = new HashSet<long>();
         await using (var command = Command(connection, LiveIdsSql, workspaceId))
         await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
@@ -291,8 +312,6 @@ public sealed class LexicalFolder(NpgsqlDataSource dataSource)
                 await WriteAsync(connection, workspaceId, average, [.. changed.SelectMany(t => Split(t.Key, 0, t.Value))], cancellationToken);
             }
         }
-
-        await ScalarAsync(connection, CorrectDeadSql, cancellationToken, workspaceId, dead);
     }
 
     private static NpgsqlCommand Command(NpgsqlConnection connection, string sql, params ReadOnlySpan<object> values)

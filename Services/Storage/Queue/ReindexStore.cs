@@ -23,7 +23,7 @@ public sealed class ReindexStore(NpgsqlDataSource dataSource)
         SELECT w.workspace_id, $2, $3, coalesce(w.workspace_id, 0)
         FROM (SELECT 1) one LEFT JOIN workspaces w ON w.name = $1 AND w.deleted_at IS NULL
         WHERE $1 IS NULL OR w.workspace_id IS NOT NULL
-        RETURNING job_id, started_at
+        RETURNING job_id, started_at, pg_notify('rag_control', '')
         """;
 
     // One step of the job that has waited longest for its turn, of those that nobody else is at. Of a job for changed documents a step looks at

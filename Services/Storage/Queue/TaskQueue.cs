@@ -97,6 +97,8 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
             FROM looked) n LEFT JOIN claimed c ON true
         """;
 
+    private const string EmptySql = "SELECT NOT EXISTS (SELECT FROM tasks)";
+
     // A locked row is being finished or changed this very moment. Waiting for it would close a circle with a writer that waits for another one.
     private const string RenewSql = """
         UPDATE tasks t SET leased_until = now() + $6, visible_at = now() + $6
@@ -213,6 +215,13 @@ public sealed class TaskQueue(NpgsqlDataSource dataSource)
     /// <param name="cancellationToken">Cancels. A claim that was made all the same ends with its lease.</param>
     public Task<TaskClaim> ClaimAsync(Guid owner, int count, TimeSpan lease, ClaimCursor cursor, CancellationToken cancellationToken) =>
         ClaimAsync(owner, count, lease, cursor, [], cancellationToken);
+
+    /// <summary>Whether there is no task at all: none to claim, none that rests, none that another worker has.</summary>
+    public async Task<bool> IsEmptyAsync(CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(EmptySql);
+        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
 
     /// <summary>Claims tasks as the other overload does, but none of <paramref name="fullSpaces"/>.</summary>
     public async Task<TaskClaim> ClaimAsync(

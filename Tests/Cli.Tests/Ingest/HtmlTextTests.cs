@@ -43,6 +43,7 @@ public sealed class HtmlTextTests
     [InlineData("<p>say <q>yes</q><br>now</p>", "say \"yes\"\nnow")]
     [InlineData("<p><ruby>漢<rp>(</rp><rt>kan</rt><rp>)</rp></ruby></p>", "漢(kan)")]
     [InlineData("<h2>Setup<a href='#setup'>¶</a></h2><p>text</p>", "## Setup\n\ntext")]
+    [InlineData("<h2>Setup</h2><div><h3>Note</h3><p>a</p></div><p>b</p>", "## Setup\n\n**Note**\n\na\n\nb")]
     [InlineData("<dl><dt>lease</dt><dd>how long</dd><dd>again</dd><dt>task</dt><dd>a unit</dd></dl>", "lease\nhow long\nagain\n\ntask\na unit")]
     [InlineData("", "")]
     public void Read_Markup_IsWhatAReaderSees(string html, string expected) => Assert.Equal(expected, HtmlText.Read(html).Text());

@@ -56,6 +56,35 @@ public sealed class OperationsTests
         Assert.Equal((400, 400, 400), ((int)nothing.StatusCode, (int)wrong.StatusCode, (int)unreadable.StatusCode));
     }
 
+    [Theory]
+    [InlineData("PUT", "registry/models/x", "null")]
+    [InlineData("PUT", "registry/models/x", "[]")]
+    [InlineData("PUT", "registry/models/x", """{"providers":null}""")]
+    [InlineData("PUT", "registry/models/x", """{"dimensions":8,"providers":[null]}""")]
+    [InlineData("PUT", "registry/models/x", """{"dimensions":8,"providers":["openai"],"queryPrompt":"\u0000"}""")]
+    [InlineData("PUT", "registry/aliases/x", """{"model":null}""")]
+    [InlineData("PUT", "registry/aliases/x", "null")]
+    [InlineData("PUT", "budgets", """{"workspace":null,"period":"day","hard":true,"limitTokens":1}""")]
+    [InlineData("PUT", "budgets", """{"workspace":"w","period":"day","hard":true,"limitTokens":1e400}""")]
+    [InlineData("PUT", "budgets", """{"workspace":"w\u0000","period":"day","hard":true,"limitTokens":1}""")]
+    [InlineData("POST", "cache/warm", """{"texts":[null]}""")]
+    [InlineData("POST", "cache/warm", "null")]
+    [InlineData("POST", "cache/invalidate", """{"texts":[null]}""")]
+    [InlineData("POST", "cache/invalidate", """{"olderThanSeconds":9007199254740993}""")]
+    [InlineData("POST", "cache/invalidate", """{"olderThanSeconds":-1}""")]
+    public async Task Body_ThatNoRecordTakes_Is400(string method, string path, string body)
+    {
+        await using var service = await TestGateway.StartAsync();
+        using var request = new HttpRequestMessage(new HttpMethod(method), "/v1/" + path)
+        {
+            Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json"),
+        };
+
+        using var response = await service.Client.SendAsync(request, Token);
+
+        Assert.Equal(400, (int)response.StatusCode);
+    }
+
     [Fact]
     public async Task Canary_WithoutDatabase_RemembersWhatItSawFirst()
     {

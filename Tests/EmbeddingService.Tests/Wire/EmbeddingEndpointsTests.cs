@@ -31,6 +31,19 @@ public sealed class EmbeddingEndpointsTests
         Assert.True(body.GetProperty("usage").GetProperty("prompt_tokens").GetInt64() > 0);
     }
 
+    [Theory]
+    [InlineData("/v1/models/%2500")]
+    [InlineData("/v1//models/a%252e%252eb")]
+    public async Task Get_AModelWithAnEscapeInItsName_IsDecodedOnce(string path)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var response = await gateway.Client.GetAsync(path, Token);
+
+        Assert.Equal(404, (int)response.StatusCode);
+        Assert.Contains(path.Contains("2500", StringComparison.Ordinal) ? "%00" : "a%2e%2eb", await response.Content.ReadAsStringAsync(Token), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Post_Base64_HasTheSameVectorsAsFloat()
     {
@@ -183,6 +196,23 @@ public sealed class EmbeddingEndpointsTests
         using var unknown = await gateway.Client.PostAsJsonAsync("/openai/deployments/nope/embeddings?api-version=1", new { input = "a" }, Token);
 
         Assert.Equal((200, 200, 404), ((int)without.StatusCode, (int)other.StatusCode, (int)unknown.StatusCode));
+    }
+
+    [Theory]
+    [InlineData("https://app.example.org", "https://app.example.org")]
+    [InlineData("https://other.example.org", null)]
+    public async Task Preflight_OfAPage_IsAnsweredForConfiguredOriginsOnly(string origin, string? allowed)
+    {
+        await using var gateway = await TestGateway.StartAsync(null, ("Embedding:AllowedOrigins:0", "https://app.example.org"));
+        using var request = new HttpRequestMessage(HttpMethod.Options, "/v1/embeddings");
+        request.Headers.Add("Origin", origin);
+        request.Headers.Add("Access-Control-Request-Method", "POST");
+        request.Headers.Add("Access-Control-Request-Headers", "authorization,content-type");
+
+        using var response = await gateway.Client.SendAsync(request, Token);
+
+        Assert.Equal(204, (int)response.StatusCode);
+        Assert.Equal(allowed, response.Headers.TryGetValues("Access-Control-Allow-Origin", out var values) ? values.Single() : null);
     }
 
     [Fact]

@@ -57,10 +57,60 @@ public sealed class ConditionalTests(ApiFixture api) : IClassFixture<ApiFixture>
 
     [Theory]
     [InlineData("If-Match", "7")]
-    [InlineData("If-Match", "*")]
+    [InlineData("If-Match", "\"7\", *")]
     [InlineData("If-None-Match", "\"7\"")]
     public async Task PutDocument_AConditionOfAnotherForm_IsRefused(string header, string value) =>
         Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(await DocumentPathAsync(), "one", (header, value))).Status);
+
+    [Fact]
+    public async Task PutDocument_IfMatchOfAnyOrOneOfSeveral_IsWrittenOverWhatIsThere()
+    {
+        var path = await DocumentPathAsync();
+
+        Assert.Equal(HttpStatusCode.PreconditionFailed, (await SendAsync(path, "none", ("If-Match", "*"))).Status);
+        var tag = (await SendAsync(path, "one", null)).ETag!;
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(path, "two", ("If-Match", "*"))).Status);
+        Assert.Equal(HttpStatusCode.PreconditionFailed, (await SendAsync(path, "three", ("If-Match", $"{tag}, \"another\""))).Status);
+        tag = (await SendAsync(path, "two", null)).ETag!;
+        Assert.Equal(HttpStatusCode.PreconditionFailed, (await SendAsync(path, "three", ("If-Match", "W/" + tag))).Status);
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(path, "three", ("If-Match", $"\"another\", {tag}"))).Status);
+        Assert.Equal("three", await TextAsync(path));
+    }
+
+    [Fact]
+    public async Task DeleteDocument_IfMatch_IsDeletedOnlyAsItIsDemanded()
+    {
+        var path = await DocumentPathAsync();
+        var stale = (await SendAsync(path, "one", null)).ETag!;
+        var tag = (await SendAsync(path, "two", null)).ETag!;
+
+        Assert.Equal(HttpStatusCode.PreconditionFailed, await DeleteAsync(path, "If-Match", stale));
+        Assert.Equal(HttpStatusCode.BadRequest, await DeleteAsync(path, "If-Match", "7"));
+        Assert.Equal(HttpStatusCode.BadRequest, await DeleteAsync(path, "If-None-Match", "*"));
+        Assert.Equal("two", await TextAsync(path));
+        Assert.Equal(HttpStatusCode.NoContent, await DeleteAsync(path, "If-Match", $"{stale}, {tag}"));
+        Assert.Null(await TextAsync(path));
+        Assert.Equal(HttpStatusCode.PreconditionFailed, await DeleteAsync(path, "If-Match", "*"));
+    }
+
+    [Fact]
+    public async Task PutDocument_IfMatchAgainstADeletion_NeverBringsItBack()
+    {
+        var path = await DocumentPathAsync();
+        for (var i = 0; i < 50; i++)
+        {
+            var tag = (await SendAsync(path, "before", null)).ETag!;
+            var deleting = DeleteAsync(path, "If-Match", tag);
+            var putting = SendAsync(path, "after", ("If-Match", tag));
+
+            var (deleted, put) = (await deleting, (await putting).Status);
+
+            Assert.True(
+                (deleted, put) is (HttpStatusCode.NoContent, HttpStatusCode.PreconditionFailed) or (HttpStatusCode.PreconditionFailed, HttpStatusCode.OK),
+                $"deletion {deleted}, put {put}");
+            Assert.Equal(deleted == HttpStatusCode.NoContent ? null : "after", await TextAsync(path));
+        }
+    }
 
     [Fact]
     public async Task GetDocument_IfNoneMatchOfTheNewestRevision_IsNotSentAgain()
@@ -95,6 +145,14 @@ public sealed class ConditionalTests(ApiFixture api) : IClassFixture<ApiFixture>
 
         using var response = await api.Http.SendAsync(request, Cancellation);
         return (response.StatusCode, response.Headers.ETag?.Tag);
+    }
+
+    private async Task<HttpStatusCode> DeleteAsync(string path, string header, string value)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Delete, path);
+        request.Headers.TryAddWithoutValidation(header, value);
+        using var response = await api.Http.SendAsync(request, Cancellation);
+        return response.StatusCode;
     }
 
     private async Task<string?> TextAsync(string path)

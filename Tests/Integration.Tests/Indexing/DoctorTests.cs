@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using RagPlatform.IndexingWorker.Operations;
 using RagPlatform.Integration.Tests.Infrastructure;
+using RagPlatform.Lab.Drill;
 using RagPlatform.Storage;
 
 namespace RagPlatform.Integration.Tests.Indexing;

@@ -25,7 +25,7 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
         {
             var revision = (await _documents.PutAsync(corpus.WorkspaceId, [Input("d", $"text {i}")], Cancelled))[0].Revision;
 
-            var put = Task.Run(() => _documents.PutAsync(corpus.WorkspaceId, Input("d", $"other {i}"), revision, Cancelled), Cancelled);
+            var put = Task.Run(() => _documents.PutAsync(corpus.WorkspaceId, Input("d", $"other {i}"), DocumentCondition.OneOf([revision]), Cancelled), Cancelled);
             var delete = Task.Run(() => _documents.DeleteAsync(corpus.WorkspaceId, "d", Cancelled), Cancelled);
 
             replaced += await put is null ? 0 : 1;
@@ -49,7 +49,7 @@ public sealed class RaceTests(TestDatabase database) : IClassFixture<TestDatabas
 
             // Nothing is written once the deletion was answered: what was acknowledged was there then.
             await Assert.ThrowsAsync<WorkspaceGoneException>(() => _documents.PutAsync(corpus.WorkspaceId, [Input("late", "text")], Cancelled));
-            await Assert.ThrowsAsync<WorkspaceGoneException>(() => _documents.PutAsync(corpus.WorkspaceId, Input("late", "text"), 1, Cancelled));
+            await Assert.ThrowsAsync<WorkspaceGoneException>(() => _documents.PutAsync(corpus.WorkspaceId, Input("late", "text"), DocumentCondition.OneOf([1]), Cancelled));
             Assert.All(acknowledged, state => Assert.NotEqual(DocumentState.Indexed, state));
             await Assert.ThrowsAsync<WorkspaceGoneException>(
                 () => new ApiKeyStore(database.DataSource).CreateAsync(corpus.WorkspaceId, "late", new byte[32], Cancelled));

@@ -82,6 +82,62 @@ public sealed class LexicalIndexTests(TestDatabase database) : IClassFixture<Tes
     }
 
     [Fact]
+    public async Task Fold_WithDeadPostingsInBlocksAndDelta_CountsEachOnce()
+    {
+        var random = new Random(4);
+        var corpus = await SearchCorpus.CreateAsync(database, "counted", "simple", Cancelled);
+        await AddDocumentsAsync(corpus, random, 0, 300);
+        await _folder.FoldAsync(corpus.WorkspaceId, Cancelled);
+        await AddDocumentsAsync(corpus, random, 300, 400);
+        for (var i = 100; i < 380; i++)
+        {
+            await corpus.DeleteAsync("d" + i, Cancelled);
+        }
+
+        await _folder.FoldAsync(corpus.WorkspaceId, Cancelled);
+
+        Assert.Equal(0, Assert.Single(await corpus.QueryAsync<long>(
+            "SELECT sum(dead)::bigint FROM lexical_counts WHERE workspace_id = $1", Cancelled)));
+        await AssertEqualsTextsAsync(corpus, random);
+    }
+
+    [Fact]
+    public async Task Fold_OfAWorkspaceThatFails_DoesNotKeepTheOthersWaiting()
+    {
+        var broken = await SearchCorpus.CreateAsync(database, "broken", "simple", Cancelled);
+        var behind = await SearchCorpus.CreateAsync(database, "behind", "simple", Cancelled);
+        await AddDocumentsAsync(broken, new Random(6), 0, 20);
+        await AddDocumentsAsync(behind, new Random(7), 0, 10);
+        await broken.ExecuteAsync(
+            """
+            INSERT INTO lexical_blocks (workspace_id, term, block, postings_count, documents, highest_impact, average_length, postings)
+            SELECT DISTINCT $1::int, t.lexeme COLLATE "C", 0, 1, 1, 1::real, 1::real, '\x00'::bytea
+            FROM lexical_delta d CROSS JOIN LATERAL unnest(d.terms) t WHERE d.workspace_id = $1
+            """,
+            Cancelled);
+
+        var waiting = await DeltaAsync(broken);
+
+        // What is new is left alone at first.
+        for (var i = 0; i < 3; i++)
+        {
+            await Record.ExceptionAsync(() => _folder.FoldAsync(Cancelled));
+        }
+
+        var failure = await Record.ExceptionAsync(() => _folder.FoldAsync(Cancelled));
+        var left = (await DeltaAsync(broken), await DeltaAsync(behind));
+        await broken.ExecuteAsync("DELETE FROM lexical_blocks WHERE workspace_id = $1", Cancelled);
+
+        Assert.IsType<InvalidDataException>(failure);
+        Assert.Equal((waiting, 0), left);
+        await _folder.FoldAsync(broken.WorkspaceId, Cancelled);
+        Assert.Equal(0, await DeltaAsync(broken));
+
+        async Task<long> DeltaAsync(SearchCorpus corpus) =>
+            Assert.Single(await corpus.QueryAsync<long>("SELECT count(*) FROM lexical_delta WHERE workspace_id = $1", Cancelled));
+    }
+
+    [Fact]
     public async Task Fold_ByManyAtOnce_LosesNothingAndDoublesNothing()
     {
         var random = new Random(4);

@@ -1,7 +1,9 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using RagPlatform.ServiceDefaults.Health;
 
 namespace RagPlatform.ServiceDefaults.Tests.Health;
 
@@ -45,6 +47,25 @@ public sealed class HealthEndpointsTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
         Assert.DoesNotContain(
             "secret", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Health_WhileItStops_SaysSoAndRequestsAreStillAnswered()
+    {
+        var time = new ManualTime();
+        await using var app = await TestApp.StartAsync([], builder => builder.Services.AddSingleton<TimeProvider>(time), app => app.MapGet("/x", () => "x"));
+        var drain = app.Services.GetRequiredService<Drain>();
+        drain.IsOwnProcess = true;
+
+        var stopping = drain.StoppingAsync(TestContext.Current.CancellationToken);
+
+        using var health = await app.Client.GetAsync("/health", TestContext.Current.CancellationToken);
+        using var alive = await app.Client.GetAsync("/alive", TestContext.Current.CancellationToken);
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK), (health.StatusCode, alive.StatusCode));
+        Assert.Equal("x", await app.Client.GetStringAsync("/x", TestContext.Current.CancellationToken));
+        Assert.False(stopping.IsCompleted);
+        time.Advance(new DrainOptions().DrainDelay);
+        await stopping;
     }
 
     private static Task<TestApp> StartAsync(Func<HealthCheckResult> check) =>

@@ -1,13 +1,14 @@
 using System.Globalization;
 using Npgsql;
+using RagPlatform.Storage;
 
-namespace RagPlatform.Storage;
+namespace RagPlatform.Lab.Bench;
 
 /// <summary>
 /// The plainest statements for nearest vectors, for benchmarks to compare searching with: as somebody writes them who knows how, with binary parameters,
 /// prepared, and in one round trip.
 /// </summary>
-public sealed class RawVectorProbe(NpgsqlDataSource dataSource)
+internal sealed class RawVectorProbe(NpgsqlDataSource dataSource)
 {
     private const string SettingsSql = """
         SELECT set_config('hnsw.ef_search', $1, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),

@@ -1,9 +1,10 @@
 using Npgsql;
+using RagPlatform.Storage;
 
-namespace RagPlatform.Storage;
+namespace RagPlatform.Lab.Bench;
 
 /// <summary>The least that a load of vectors takes, for benchmarks to compare indexing with: COPY into a bare table, then CREATE INDEX.</summary>
-public sealed class BulkLoadProbe(NpgsqlDataSource dataSource)
+internal sealed class BulkLoadProbe(NpgsqlDataSource dataSource)
 {
     // {0} is the table of a registered space: its columns, without keys, references and indexes.
     private const string CreateTableSql = "DROP TABLE IF EXISTS bulk_load_probe; CREATE TABLE bulk_load_probe (LIKE {0})";

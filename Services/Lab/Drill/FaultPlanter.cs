@@ -1,9 +1,10 @@
 using Npgsql;
+using RagPlatform.Storage;
 
-namespace RagPlatform.Storage;
+namespace RagPlatform.Lab.Drill;
 
 /// <summary>Breaks an index on purpose, to see whether the doctor finds it. Needs a role that may switch off triggers: tests and drills.</summary>
-public sealed class FaultPlanter(NpgsqlDataSource dataSource)
+internal sealed class FaultPlanter(NpgsqlDataSource dataSource)
 {
     /// <summary>Documents that a planting needs.</summary>
     public const int Documents = 9;

@@ -39,8 +39,12 @@ internal sealed partial class RequestLimitsValidator : IValidateOptions<RequestL
 /// <summary>Request limits and the shape of errors.</summary>
 internal static class RequestDefaults
 {
+    // A line that ends with a line feed alone is read in two ways by two servers in a row. Kestrel has no option for it, only a switch of the process.
+    private const string CarriageReturnsNeeded = "Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators";
+
     public static void AddRequestDefaults(this IHostApplicationBuilder builder)
     {
+        AppContext.SetSwitch(CarriageReturnsNeeded, true);
         builder.Services.AddSingleton<IValidateOptions<RequestLimits>, RequestLimitsValidator>();
         builder.Services.AddOptions<RequestLimits>().BindConfiguration(RequestLimits.Section).ValidateOnStart();
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<RequestLimits>>((kestrel, limits) =>

@@ -72,6 +72,7 @@ public static class IndexingWorkerApp
             return (space, documents, cancellationToken) => store.WriteAsync(owner, space, documents, cancellationToken);
         });
         services.AddSingleton<IndexCommitter>();
+        services.AddSingleton<RestingSpaces>();
         services.AddSingleton<DocumentIndexer>();
         services.AddSingleton<TaskSignal>();
         services.AddSingleton<ControlSignal>();

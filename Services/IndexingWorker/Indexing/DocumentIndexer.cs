@@ -20,6 +20,7 @@ internal sealed class WorkerIdentity
 internal sealed partial class DocumentIndexer(
     TaskQueue queue,
     WorkspaceRestStore rests,
+    RestingSpaces resting,
     DatabaseCondition database,
     IndexStore store,
     EmbeddingBatcher batcher,
@@ -45,8 +46,11 @@ internal sealed partial class DocumentIndexer(
     private const int LargeText = 100_000;
     private static readonly TimeSpan s_noRoom = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan s_gathering = TimeSpan.FromMilliseconds(10);
+
     private readonly ConcurrentDictionary<ChunkingRow, Chunker> _chunkers = [];
-    private readonly ConcurrentDictionary<int, bool> _resting = [];
+    private readonly List<IndexTask> _back = [];
+    private Task? _giving;
     private readonly ConcurrentDictionary<(int Workspace, int Space), bool> _withoutBudget = [];
 
     /// <summary>Works on tasks; each ends finished, given back, failed or buried.</summary>
@@ -202,9 +206,51 @@ internal sealed partial class DocumentIndexer(
         await queue.ReleaseAsync(identity.Id, [source.Task], TimeSpan.Zero, cancellationToken);
     }
 
+    private Task RestAsync(SpaceRow space, SpaceUnavailableException failure, CancellationToken cancellationToken)
+    {
+        LogUnavailable(space.Id, failure.Cause, failure.Message);
+        resting.Add(space.SpaceId);
+        return queue.CoolDownAsync(
+            space.SpaceId, Jitter(options.Value.Cooldown), options.Value.LongestCooldown, failure.Cause, Shorten(failure.Message), cancellationToken);
+    }
+
+    private async Task RestAsync(IndexTask task, BudgetSpentException failure, CancellationToken cancellationToken)
+    {
+        _withoutBudget[(task.WorkspaceId, task.SpaceId)] = true;
+        if (await rests.BeginAsync(
+            task.WorkspaceId, task.SpaceId, RestUntil(failure.ResetsAt), "budget", Shorten(failure.Message), cancellationToken))
+        {
+            LogBudget(task.WorkspaceId, failure.Message);
+        }
+    }
+
+    // A provider that is away gives back hundreds at a time: they share a statement.
+    private Task GiveBackAsync(IndexTask task, CancellationToken cancellationToken)
+    {
+        lock (_back)
+        {
+            _back.Add(task);
+            return _giving ??= GiveAsync();
+        }
+
+        async Task GiveAsync()
+        {
+            await Task.Delay(s_gathering, time, cancellationToken);
+            List<IndexTask> tasks;
+            lock (_back)
+            {
+                tasks = [.. _back];
+                _back.Clear();
+                _giving = null;
+            }
+
+            await queue.ReleaseAsync(identity.Id, tasks, TimeSpan.Zero, cancellationToken);
+        }
+    }
+
     private async Task EndRestsAsync(IndexTask task, CancellationToken cancellationToken)
     {
-        if (_resting.TryRemove(task.SpaceId, out _))
+        if (resting.Remove(task.SpaceId))
         {
             await queue.WarmUpAsync(task.SpaceId, cancellationToken);
         }
@@ -269,23 +315,14 @@ internal sealed partial class DocumentIndexer(
                     await queue.ReleaseAsync(identity.Id, [task], TimeSpan.Zero, cancellationToken);
                     break;
                 case SpaceUnavailableException e:
-                    LogUnavailable(space!.Id, e.Cause, e.Message);
                     metrics.Discarded("unavailable");
-                    _resting[space.SpaceId] = true;
-                    await queue.CoolDownAsync(
-                        space.SpaceId, Jitter(options.Value.Cooldown), options.Value.LongestCooldown, e.Cause, Shorten(e.Message), cancellationToken);
-                    await queue.ReleaseAsync(identity.Id, [task], TimeSpan.Zero, cancellationToken);
+                    await e.WriteOnceAsync(() => RestAsync(space!, e, cancellationToken));
+                    await GiveBackAsync(task, cancellationToken);
                     break;
                 case BudgetSpentException e:
                     metrics.Discarded("budget");
-                    _withoutBudget[(task.WorkspaceId, task.SpaceId)] = true;
-                    if (await rests.BeginAsync(
-                        task.WorkspaceId, task.SpaceId, RestUntil(e.ResetsAt), "budget", Shorten(e.Message), cancellationToken))
-                    {
-                        LogBudget(task.WorkspaceId, e.Message);
-                    }
-
-                    await queue.ReleaseAsync(identity.Id, [task], TimeSpan.Zero, cancellationToken);
+                    await e.WriteOnceAsync(() => RestAsync(task, e, cancellationToken));
+                    await GiveBackAsync(task, cancellationToken);
                     break;
                 case DocumentFailedException e:
                     await FailAsync(task, e.Cause, e.Message, cancellationToken);

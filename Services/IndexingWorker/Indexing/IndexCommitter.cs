@@ -12,7 +12,8 @@ internal delegate Task<IReadOnlyList<IndexOutcome>> WriteDocuments(
 /// <summary>
 /// Writes finished documents. With nothing under way a document is written at once; what finishes meanwhile is written together, so that a
 /// backlog of small documents does not pay for a commit each. Urgent documents go first and find a transaction that is kept for them, small ones find one
-/// that large ones do not take; workspaces take turns, document by document.
+/// that large ones do not take; workspaces take turns, document by document, and none waits for many of another one's: where they share a transaction each
+/// has a few documents in it, and a workspace that has none under way need not wait for one to end.
 /// </summary>
 internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
 {
@@ -28,6 +29,12 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
     private const int MaxLargeTransactions = 2;
     private const short LowPriority = 0;
 
+    // Above those, for workspaces that have none.
+    private const int MoreTransactions = 2;
+
+    // Of a workspace, in a transaction that several share.
+    private const int MaxShared = 4;
+
     // Passages of a document that is written for seconds.
     private const int LargeDocument = 500;
 
@@ -36,6 +43,7 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
 
     private readonly Lock _lock = new();
     private readonly Dictionary<(int Space, int Workspace, short Priority, bool Large), Lane> _lanes = [];
+    private readonly Dictionary<int, int> _runningByWorkspace = [];
     private int _running;
     private int _runningLow;
     private int _runningLarge;
@@ -64,11 +72,12 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
 
     private void Pump()
     {
-        while (_running < MaxTransactions && First() is { } first)
+        while (_running < MaxTransactions + MoreTransactions && First() is { } first)
         {
             var (low, large) = (first.Priority <= LowPriority, first.Large);
-            var batch = Take(first.Space, first.Priority, large);
+            var batch = Take(first, alone: _running >= MaxTransactions);
             _running++;
+            Count(batch, 1);
             _runningLow += low ? 1 : 0;
             _runningLarge += large ? 1 : 0;
             _ = RunAsync(batch, low, large);
@@ -79,20 +88,37 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
     private (int Space, int Workspace, short Priority, bool Large)? First()
     {
         var open = _lanes.Where(lane => (lane.Key.Priority > LowPriority || _runningLow < MaxLowTransactions)
-            && (!lane.Key.Large || _runningLarge < MaxLargeTransactions));
+            && (!lane.Key.Large || _runningLarge < MaxLargeTransactions)
+            && (_running < MaxTransactions || IsNew(lane.Key)));
         return open.Select(lane => (lane.Key, Rank: (-lane.Key.Priority, lane.Value.Served))).DefaultIfEmpty().MinBy(lane => lane.Rank) is { Key.Space: > 0 } first
             ? first.Key
             : null;
     }
 
+    private bool IsNew((int Space, int Workspace, short Priority, bool Large) lane) =>
+        lane.Priority > LowPriority && !lane.Large && !_runningByWorkspace.ContainsKey(lane.Workspace);
+
+    private void Count(List<Item> batch, int difference)
+    {
+        foreach (var workspace in batch.Select(item => item.Document.Task.WorkspaceId).Distinct())
+        {
+            if ((_runningByWorkspace[workspace] = _runningByWorkspace.GetValueOrDefault(workspace) + difference) == 0)
+            {
+                _runningByWorkspace.Remove(workspace);
+            }
+        }
+    }
+
     // A document from each workspace in turn: all of one priority, so that none waits for what is less urgent.
-    private List<Item> Take(int space, short priority, bool large)
+    private List<Item> Take((int Space, int Workspace, short Priority, bool Large) first, bool alone)
     {
         var batch = new List<Item>();
         var chunks = 0;
         var held = new HashSet<long>();
         var turns = new Queue<KeyValuePair<(int Space, int Workspace, short Priority, bool Large), Lane>>(
-            _lanes.Where(lane => lane.Key.Space == space && lane.Key.Priority == priority && lane.Key.Large == large).OrderBy(lane => lane.Value.Served));
+            _lanes.Where(lane => alone ? lane.Key == first : lane.Key == first with { Workspace = lane.Key.Workspace }).OrderBy(lane => lane.Value.Served));
+        var most = turns.Count > 1 ? MaxShared : MaxDocuments;
+        var taken = new Dictionary<int, int>();
         while (batch.Count < MaxDocuments && (batch.Count == 0 || chunks < _chunks) && turns.TryDequeue(out var next))
         {
             // The same document again: in a transaction of its own, and nothing of its workspace before it.
@@ -102,6 +128,7 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
             }
 
             var item = next.Value.Waiting.Dequeue();
+            taken[next.Key.Workspace] = taken.GetValueOrDefault(next.Key.Workspace) + 1;
             batch.Add(item);
             chunks += item.Document.Chunks.Count;
             next.Value.Served = ++_turns;
@@ -109,7 +136,7 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
             {
                 _lanes.Remove(next.Key);
             }
-            else
+            else if (taken[next.Key.Workspace] < most)
             {
                 turns.Enqueue(next);
             }
@@ -135,6 +162,7 @@ internal sealed class IndexCommitter(WriteDocuments write, TimeProvider time)
             lock (_lock)
             {
                 _running--;
+                Count(batch, -1);
                 _runningLow -= low ? 1 : 0;
                 _runningLarge -= large ? 1 : 0;
                 Adapt(batch.Sum(item => item.Document.Chunks.Count), elapsed);

@@ -9,11 +9,29 @@ internal sealed class DocumentFailedException(string cause, string message, Exce
     public string Cause { get; } = cause;
 }
 
+/// <summary>Many documents have to wait for the same reason: it is written down once, before any of them is given back.</summary>
+/// <param name="message">What happened.</param>
+/// <param name="inner">The exception behind it.</param>
+internal abstract class RestException(string message, Exception? inner) : Exception(message, inner)
+{
+    private readonly Lock _lock = new();
+    private Task? _written;
+
+    /// <summary>Writes the reason down, unless somebody has or does; waits until it is.</summary>
+    public Task WriteOnceAsync(Func<Task> write)
+    {
+        lock (_lock)
+        {
+            return _written ??= write();
+        }
+    }
+}
+
 /// <summary>Nothing can be embedded in a space at the moment. Costs no document an attempt.</summary>
 /// <param name="cause">A short, stable word.</param>
 /// <param name="message">What happened.</param>
 /// <param name="inner">The exception behind it.</param>
-internal sealed class SpaceUnavailableException(string cause, string message, Exception? inner = null) : Exception(message, inner)
+internal sealed class SpaceUnavailableException(string cause, string message, Exception? inner = null) : RestException(message, inner)
 {
     public string Cause { get; } = cause;
 }
@@ -22,7 +40,7 @@ internal sealed class SpaceUnavailableException(string cause, string message, Ex
 /// <param name="message">What happened.</param>
 /// <param name="resetsAt">When the budget begins anew, if that is known.</param>
 /// <param name="inner">The exception behind it.</param>
-internal sealed class BudgetSpentException(string message, DateTimeOffset? resetsAt, Exception? inner = null) : Exception(message, inner)
+internal sealed class BudgetSpentException(string message, DateTimeOffset? resetsAt, Exception? inner = null) : RestException(message, inner)
 {
     public DateTimeOffset? ResetsAt { get; } = resetsAt;
 }

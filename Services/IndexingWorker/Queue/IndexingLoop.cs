@@ -14,6 +14,7 @@ internal sealed partial class IndexingLoop(
     IdlePace pace,
     WorkerIdentity identity,
     TasksInWork inWork,
+    RestingSpaces resting,
     IOptions<IndexingOptions> options,
     TimeProvider time,
     ILogger<IndexingLoop> logger) : BackgroundService
@@ -21,29 +22,38 @@ internal sealed partial class IndexingLoop(
     // What is missed of a notification, nobody knows of any reason: a fallback of a fallback.
     private const int IdlePolls = 15;
 
-    // Under load, a claim for each task that ends would cost more than it brings.
-    private static readonly TimeSpan s_claimInterval = TimeSpan.FromMilliseconds(50);
+    // Under load, a claim for each task that ends would cost more than it brings: where a space has its share, there is only something for others
+    // when something is new.
+    private static readonly TimeSpan s_claimInterval = TimeSpan.FromMilliseconds(10);
 
     private readonly CancellationTokenSource _abort = new();
     private ClaimCursor _cursor;
     private long _claimedAt;
+    private int _news;
+    private IReadOnlyList<int> _fullInVain = [];
 
     /// <summary>Claims once.</summary>
     /// <returns>How long to wait for a signal before the next claim: not at all, when it may find more.</returns>
     public async Task<TimeSpan> RunOnceAsync(CancellationToken cancellationToken)
     {
-        var (count, full) = Room(inWork.CountBySpace(), options.Value.DocumentsInWork, options.Value.ClaimSize);
-        if (full.Count > 0 && _claimedAt != 0 && time.GetElapsedTime(_claimedAt) is var elapsed && elapsed < s_claimInterval)
+        var (count, full) = Room(inWork.CountBySpace(), resting.List(), options.Value.DocumentsInWork, options.Value.ClaimSize);
+        var news = signal.News;
+        if (full.Count > 0 && _claimedAt != 0)
         {
-            return s_claimInterval - elapsed;
+            var least = news == _news && full.SequenceEqual(_fullInVain) ? options.Value.PollInterval : s_claimInterval;
+            if (time.GetElapsedTime(_claimedAt) is var elapsed && elapsed < least)
+            {
+                return least - elapsed;
+            }
         }
 
-        _claimedAt = time.GetTimestamp();
+        (_claimedAt, _news) = (time.GetTimestamp(), news);
         var claim = await queue.ClaimAsync(identity.Id, count, options.Value.Lease, _cursor, full, cancellationToken);
 
         // A round that began in the middle has not looked at the lanes before.
         var again = claim.Tasks.Count > 0 || claim.Cursor != default || _cursor != default;
         _cursor = claim.Cursor;
+        _fullInVain = again ? [] : full;
         if (claim.Tasks.Count > 0)
         {
             inWork.Add(claim.Tasks);
@@ -55,17 +65,20 @@ internal sealed partial class IndexingLoop(
 
     /// <summary>How many tasks may be claimed, and of which spaces none: those that have as much in work as they may, or nearly.</summary>
     /// <param name="inWork">What is in work, by space.</param>
+    /// <param name="resting">Spaces of which a few are enough to see whether anything can be embedded again.</param>
     /// <param name="most">What a space may have in work.</param>
     /// <param name="claim">The size of a claim.</param>
-    internal static (int Count, IReadOnlyList<int> Full) Room(IReadOnlyDictionary<int, int> inWork, int most, int claim)
+    internal static (int Count, IReadOnlyList<int> Full) Room(
+        IReadOnlyDictionary<int, int> inWork, IReadOnlyCollection<int> resting, int most, int claim)
     {
         var all = inWork.Values.Sum();
-        var count = Math.Min(claim, FairShare.Of(most, all));
+        var few = Math.Min(most, Math.Max(1, claim / 4));
+        var count = Math.Min(resting.Count > 0 ? few : claim, FairShare.Of(most, all));
         var full = new List<int>();
-        foreach (var (space, own) in inWork)
+        foreach (var (space, own) in inWork.OrderBy(pair => pair.Key))
         {
             var room = FairShare.Of(most, all - own) - own;
-            if (room < Math.Min(most, Math.Max(1, claim / 4)))
+            if (room < few || resting.Contains(space))
             {
                 full.Add(space);
             }

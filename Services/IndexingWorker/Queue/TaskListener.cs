@@ -36,7 +36,7 @@ internal sealed partial class TaskListener(
 
     private void OnTask()
     {
-        signal.Set();
+        signal.SetNews();
         pace.Stir();
     }
 

@@ -4,6 +4,17 @@ namespace RagPlatform.IndexingWorker.Queue;
 internal sealed class TaskSignal
 {
     private readonly SemaphoreSlim _semaphore = new(0, 1);
+    private int _news;
+
+    /// <summary>How often somebody said that there is something new.</summary>
+    public int News => Volatile.Read(ref _news);
+
+    /// <summary>There is something new to do, not only room for what was there.</summary>
+    public void SetNews()
+    {
+        Interlocked.Increment(ref _news);
+        Set();
+    }
 
     public void Set()
     {

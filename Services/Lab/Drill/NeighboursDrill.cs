@@ -25,14 +25,14 @@ internal sealed class NeighboursDrill(BenchContext bench, EphemeralNode node, Sc
 
     private const int SearchesPerSecond = 10;
     private const int EditsPerSecond = 5;
-    private const int FloodedPutsPerSecond = 4;
-    private const int FloodedDocuments = 15;
+    private const int FloodedPutsPerSecond = 40;
     private const int FloodedSearchesPerSecond = 10;
     private const int Callers = 10;
 
     private static readonly TimeSpan s_latency = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_never = TimeSpan.FromHours(1);
     private static readonly TimeSpan s_wait = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_settling = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_recovery = TimeSpan.FromSeconds(60);
 
     private readonly DrillTexts _texts = new(bench.Random);
@@ -89,6 +89,7 @@ internal sealed class NeighboursDrill(BenchContext bench, EphemeralNode node, Sc
         Task[] neighbours = [FloodAsync(end.Token), .. Enumerable.Range(0, Callers).SelectMany(i => new[] { CallAsync(Spent, end.Token), CallAsync(Dead, end.Token) })];
         await PutAsync(Spent, 300).ConfigureAwait(false);
         await PutAsync(Dead, 300).ConfigureAwait(false);
+        await Task.Delay(s_settling, bench.Time, bench.CancellationToken).ConfigureAwait(false);
         var beside = await MeasureAsync(seconds).ConfigureAwait(false);
         Tell("beside", beside);
         await end.CancelAsync().ConfigureAwait(false);
@@ -127,7 +128,7 @@ internal sealed class NeighboursDrill(BenchContext bench, EphemeralNode node, Sc
 
     private async Task FloodAsync(CancellationToken cancellationToken)
     {
-        var puts = ForeverAsync(FloodedPutsPerSecond, cancellationToken, () => PutAsync(Flooded, FloodedDocuments));
+        var puts = ForeverAsync(FloodedPutsPerSecond, cancellationToken, () => PutAsync(Flooded, 1));
         await ForeverAsync(FloodedSearchesPerSecond, cancellationToken, () => SearchAsync(Flooded, cancellationToken)).ConfigureAwait(false);
         await puts.ConfigureAwait(false);
     }

@@ -36,17 +36,38 @@ public sealed class IndexCommitterTests
     [Fact]
     public async Task Write_WhatWaitsWhileTransactionsRun_SharesTheNextAndWorkspacesTakeTurns()
     {
-        _ = Write(workspace: 1, priority: 1, count: 3);
-        await TransactionsAsync(3);
+        Task<IndexOutcome>[] first =
+        [
+            .. Write(workspace: 1, priority: 1, count: 3), .. Write(workspace: 2, priority: 1, count: 1), .. Write(workspace: 3, priority: 1, count: 1),
+        ];
+        await TransactionsAsync(5);
         var large = Write(workspace: 1, priority: 1, count: 300);
-        var small = Write(workspace: 2, priority: 1, count: 1);
+        var small = Write(workspace: 2, priority: 1, count: 10);
 
         _transactions[0].Go.SetResult();
+        _transactions[1].Go.SetResult();
+        _transactions[2].Go.SetResult();
+        await TransactionsAsync(6);
+
+        // Neither pays for many of the other one's.
+        Assert.Equal([4, 4], _transactions[5].Documents.CountBy(d => d.Task.WorkspaceId).Select(pair => pair.Value));
+        await FinishAsync([.. first, .. large, .. small]);
+    }
+
+    [Fact]
+    public async Task Write_OneWorkspaceHasAllTransactions_AnotherOneGetsOneAtOnceForItself()
+    {
+        var load = Write(workspace: 1, priority: 1, count: 300);
+        await TransactionsAsync(3);
+        var edit = Write(workspace: 2, priority: 1, count: 1);
+
         await TransactionsAsync(4);
 
-        Assert.InRange(_transactions[3].Documents.Count, 2, 299);
-        Assert.Contains(_transactions[3].Documents, d => d.Task.WorkspaceId == 2);
-        await FinishAsync([.. large, .. small]);
+        Assert.Equal(2, Assert.Single(_transactions[3].Documents).Task.WorkspaceId);
+        _transactions[3].Go.SetResult();
+        await Task.WhenAll(edit);
+        Assert.All(load, task => Assert.False(task.IsCompleted));
+        await FinishAsync(load);
     }
 
     [Fact]

@@ -5,7 +5,7 @@ namespace RagPlatform.IndexingWorker.Tests.Queue;
 public sealed class IndexingLoopTests
 {
     private static (int Count, IReadOnlyList<int> Full) Room(params int[] inWork) =>
-        IndexingLoop.Room(inWork.Index().ToDictionary(pair => pair.Index, pair => pair.Item), most: 256, claim: 64);
+        IndexingLoop.Room(inWork.Index().ToDictionary(pair => pair.Index, pair => pair.Item), [], most: 256, claim: 64);
 
     [Fact]
     public void Room_NothingInWork_AClaim()
@@ -31,6 +31,18 @@ public sealed class IndexingLoopTests
     {
         Assert.Equal([0], Room(inWork).Full);
         Assert.Equal(64, Room(inWork).Count);
+    }
+
+    [Fact]
+    public void Room_ASpaceThatRested_AFewOfItAreTriedAndNoMoreBesideThem()
+    {
+        var (count, full) = IndexingLoop.Room(new Dictionary<int, int>(), [7], most: 256, claim: 64);
+        Assert.Equal(16, count);
+        Assert.Empty(full);
+
+        (count, full) = IndexingLoop.Room(new Dictionary<int, int> { [7] = 1, [8] = 3 }, [7], most: 256, claim: 64);
+        Assert.Equal(16, count);
+        Assert.Equal([7], full);
     }
 
     [Fact]

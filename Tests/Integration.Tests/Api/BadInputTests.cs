@@ -134,6 +134,21 @@ public sealed class BadInputTests(ApiFixture api) : IClassFixture<ApiFixture>
         Assert.Contains("\"path\":[\"The path is not valid UTF-8", answer, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("GET /health HTTP/1.1\nHost: localhost\nConnection: close\n\n", "400")]
+    [InlineData("GET /health HTTP/1.1\r\nHost: localhost\nConnection: close\r\n\r\n", "400")]
+    [InlineData("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "200")]
+    public async Task Request_LinesThatEndWithALineFeedAlone_AreRefused(string request, string status)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(api.Address.Host, api.Address.Port, TestContext.Current.CancellationToken);
+        await using var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(request), TestContext.Current.CancellationToken);
+        using var reader = new StreamReader(stream);
+
+        Assert.StartsWith($"HTTP/1.1 {status}", await reader.ReadToEndAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
     public static TheoryData<string, string, string> Batches => new()
     {
         { """{"documents":[]}""", "documents", "minimum" },

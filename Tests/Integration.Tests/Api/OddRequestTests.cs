@@ -26,7 +26,7 @@ public sealed class OddRequestTests
             ["drill", "fuzz", "--requests", "16000", "--json"], new CliEnvironment { Output = output, Error = error }, TestContext.Current.CancellationToken);
 
         var figures = output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonElement.Parse(line))
-            .ToDictionary(f => f.GetProperty("name").GetString()!, f => f.GetProperty("value").GetDouble());
+            .ToDictionary(f => f.GetProperty("figure").GetString()!, f => f.GetProperty("value").GetDouble());
         Assert.True(figures["fuzz.operations"] > 80, figures["fuzz.operations"].ToString(CultureInfo.InvariantCulture));
         foreach (var name in (string[])["undeclared_5xx", "unanswered", "names_of_types", "lost"])
         {

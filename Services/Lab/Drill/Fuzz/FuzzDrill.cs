@@ -109,7 +109,7 @@ internal sealed partial class FuzzDrill(BenchContext bench, SingleNodeApp node) 
         };
         form.Headers.Add("Cookie", CookiesOf(login));
         using var entered = await _http.SendAsync(form, bench.CancellationToken).ConfigureAwait(false);
-        _session = CookiesOf(entered);
+        _session = $"{CookiesOf(login)}; {CookiesOf(entered)}";
         if (!_session.Contains("rag-dashboard=", StringComparison.Ordinal))
         {
             throw new UnsoundRunException("the dashboard did not let the drill in");

@@ -68,7 +68,7 @@ internal sealed partial class ModelCatalog(
     // Small batches: what follows a batch (checks, copies into the caches) goes on while the next one is computed, and a cancelled one ends soon.
     private static readonly ProviderOptions s_local = new()
     {
-        RequestsPerMinute = 0, MaxInFlight = 8, MaxWaiting = 10_000, MaxBatch = 32, MaxAttempts = 1, Timeout = TimeSpan.FromMinutes(2),
+        RequestsPerMinute = 0, MaxInFlight = 64, MaxWaiting = 10_000, MaxBatch = 32, MaxAttempts = 1, Timeout = TimeSpan.FromMinutes(2),
     };
 
     /// <summary>The models that are computed in this process: packaged ones where they can be, and configured folders.</summary>

@@ -214,11 +214,12 @@ public sealed class EmbeddingBatcherTests
         var order = new Lock();
         _before = async texts =>
         {
-            await go.Task;
             lock (order)
             {
                 sent.Add(texts[0][..1]);
             }
+
+            await go.Task;
         };
         var text = new string('x', 29_000);
         var calls = Enumerable.Range(0, 150).Select(i => batcher.EmbedAsync(s_space, "flood", 2, ["u" + text], TestContext.Current.CancellationToken)).ToList();
@@ -242,6 +243,13 @@ public sealed class EmbeddingBatcherTests
         var load = Enumerable.Range(0, 10).Select(i => batcher.EmbedAsync(s_space, "load", 2, [$"load {i}"], TestContext.Current.CancellationToken)).ToList();
 
         await batcher.EmbedAsync(s_space, "edit", 0, ["edit"], TestContext.Current.CancellationToken);
+
+        // The edit may be answered before both requests of the load are on their way.
+        while (_requests.Count < 3)
+        {
+            TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
 
         Assert.Equal(3, _requests.Count);
         go.SetResult();

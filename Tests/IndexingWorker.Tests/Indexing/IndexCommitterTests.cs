@@ -44,9 +44,11 @@ public sealed class IndexCommitterTests
         var large = Write(workspace: 1, priority: 1, count: 300);
         var small = Write(workspace: 2, priority: 1, count: 10);
 
-        _transactions[0].Go.SetResult();
-        _transactions[1].Go.SetResult();
-        _transactions[2].Go.SetResult();
+        foreach (var running in _transactions.Where(transaction => transaction.Documents[0].Task.WorkspaceId == 1).ToList())
+        {
+            running.Go.SetResult();
+        }
+
         await TransactionsAsync(6);
 
         // Neither pays for many of the other one's.

@@ -129,7 +129,7 @@ public sealed class SourceScannerTests : IDisposable
     {
         _folder.Write("photo.png", "text");
 
-        Assert.Contains(reason, Assert.Throws<CliException>(() => SourceScanner.Scan([Path.Combine(_folder.FullPath, name)])).Message);
+        Assert.Contains(reason, Assert.Throws<UsageException>(() => SourceScanner.Scan([Path.Combine(_folder.FullPath, name)])).Message);
     }
 
     public void Dispose() => _folder.Dispose();

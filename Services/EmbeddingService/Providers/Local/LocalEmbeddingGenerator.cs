@@ -14,6 +14,9 @@ internal sealed class LocalEmbeddingGenerator(LocalModel model) : IEmbeddingGene
     /// <summary>In an embedding's additional properties: the tokens of its text, also those that did not fit into the model's window.</summary>
     public const string TokensProperty = "tokens";
 
+    // The passages of an edit: they do not wait behind what a load has in the queue, whoever sent them.
+    private const int FewTexts = 4;
+
     private readonly EmbeddingGeneratorMetadata _metadata = new(ProviderName, null, model.Settings.Name, model.Settings.Dimensions);
 
     /// <summary>What computes.</summary>
@@ -28,7 +31,8 @@ internal sealed class LocalEmbeddingGenerator(LocalModel model) : IEmbeddingGene
         LocalVector[] vectors;
         try
         {
-            vectors = await Model.EmbedAsync([.. values], interactive, cancellationToken);
+            string[] texts = [.. values];
+            vectors = await Model.EmbedAsync(texts, interactive || texts.Length <= FewTexts, cancellationToken);
         }
         catch (ModelFolderException e)
         {

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -10,9 +11,10 @@ namespace RagPlatform.AppHost;
 internal static class PlatformRunner
 {
     private const int DataFolderCannotBeUsed = 3;
+    private const int PortTaken = 4;
 
     /// <summary>Runs until the process is told to stop, or what is published is written.</summary>
-    /// <returns>The exit code: 0, or 3 when the data folder cannot be used.</returns>
+    /// <returns>The exit code: 0, 3 when the data folder cannot be used, or 4 when a port of the AppHost is taken.</returns>
     public static async Task<int> RunPlatformAsync(
         this IDistributedApplicationBuilder builder,
         PlatformFolder folder,
@@ -47,6 +49,11 @@ internal static class PlatformRunner
         {
             await Console.Error.WriteLineAsync(e.Message);
             return DataFolderCannotBeUsed;
+        }
+        catch (IOException e) when (e.InnerException is AddressInUseException)
+        {
+            await Console.Error.WriteLineAsync($"{e.Message} Is another AppHost running? Its own ports are in AppHost/Properties/launchSettings.json.");
+            return PortTaken;
         }
     }
 

@@ -22,8 +22,9 @@ internal static class ContainerBackends
 
         if (builder.ExecutionContext.IsRunMode && builder.Configuration["UseVolumes"] != "false")
         {
-            postgres.WithDataVolume().WithLifetime(ContainerLifetime.Persistent);
-            cache.WithDataVolume().WithPersistence(TimeSpan.FromMinutes(15)).WithLifetime(ContainerLifetime.Persistent);
+            // The volumes stay, and nothing that runs: who stops the application wants its memory back.
+            postgres.WithDataVolume();
+            cache.WithDataVolume().WithPersistence(TimeSpan.FromMinutes(15));
         }
 
         return (database, cache);

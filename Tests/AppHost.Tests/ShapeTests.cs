@@ -88,7 +88,7 @@ public sealed class ShapeTests(AppModel model)
         var mount = Assert.Single(resource.Annotations.OfType<ContainerMountAnnotation>());
         Assert.Equal(ContainerMountType.Volume, mount.Type);
         Assert.Equal(target, mount.Target);
-        Assert.Equal(ContainerLifetime.Persistent, Assert.Single(resource.Annotations.OfType<ContainerLifetimeAnnotation>()).Lifetime);
+        AssertEndsWithTheApplication(resource);
     }
 
     [Theory]
@@ -99,9 +99,11 @@ public sealed class ShapeTests(AppModel model)
         var resource = Assert.Single(model.WithoutVolumes, resource => resource.Name == name);
 
         Assert.Empty(resource.Annotations.OfType<ContainerMountAnnotation>());
-        Assert.DoesNotContain(
-            resource.Annotations.OfType<ContainerLifetimeAnnotation>(), annotation => annotation.Lifetime == ContainerLifetime.Persistent);
+        AssertEndsWithTheApplication(resource);
     }
+
+    private static void AssertEndsWithTheApplication(IResource resource) => Assert.DoesNotContain(
+        resource.Annotations.OfType<ContainerLifetimeAnnotation>(), annotation => annotation.Lifetime == ContainerLifetime.Persistent);
 
     [Fact]
     public async Task Local_Arguments_HaveNoSecret()

@@ -207,7 +207,7 @@ cat <<TEXT
 Try it:
 $curl_line
 
-Ctrl-C stops everything; the data stays in $data.
+Ctrl-C stops everything; the data stays in $data (of containers: in volumes of the engine).
 TEXT
 code=0
 wait "$child" || code=$?

@@ -18,8 +18,8 @@ internal static class ExternalBackends
             .WithIconName("Database")
             .ExcludeFromManifest();
 
-        // Without health checks of ours: with one, a connection string never counts as running in Aspire 13.6, and whoever waits for it waits for
-        // ever. Each service says in its own health whether its servers answer.
+        // Without health checks of ours: with them nothing that waits for a connection string was started (seen with Aspire 13.6.5, cause not found).
+        // Each service says in its own health whether its servers answer.
         var database = builder.AddConnectionString("ragdb");
         var cache = builder.AddConnectionString("cache");
         return (database, cache);
